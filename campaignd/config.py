@@ -1,0 +1,308 @@
+"""The configuration file, decoded into typed structs.
+
+Every key, its default and its unit stand in `config.example.toml`. Secrets are read here, from
+the files or environment variables that the configuration names, and are never printed: they
+live in `Secret`, whose text form hides them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import tomllib
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import msgspec
+
+from campaignd.errors import ConfigError
+
+SEARCH_PATH: Final = (Path("config.toml"), Path("/etc/campaignd/config.toml"))
+"""Where the configuration is looked for after `--config` and `$CAMPAIGND_CONFIG`."""
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
+Tls = Literal["none", "starttls", "starttls-required", "implicit"]
+
+
+class Secret(str):
+    """A string that does not show itself in logs, errors or tracebacks."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+
+class _Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class MySQL(_Section):
+    """Where the store is. The password comes from `password_file`, else from the environment
+    variable `CAMPAIGND_MYSQL_PASSWORD`, else from the URL."""
+
+    url: str = "mysql://campaignd@127.0.0.1:3306/campaignd"
+    password_file: str | None = None
+
+
+class Redis(_Section):
+    """Where leases and wake-ups are. The password comes from `password_file`, else from the
+    environment variable `CAMPAIGND_REDIS_PASSWORD`, else from the URL."""
+
+    url: str = "redis://127.0.0.1:6379/0"
+    password_file: str | None = None
+
+
+class Daemon(_Section):
+    name: Name | None = None
+    max_shards: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 16
+    drain_timeout: Seconds = 30.0
+
+    @property
+    def host(self) -> str:
+        """The name that leases, heartbeats and the ledger show for this daemon."""
+        return self.name or re.sub(r"[^A-Za-z0-9._@-]", "-", socket.gethostname())[:64]
+
+
+class Lease(_Section):
+    ttl: Annotated[float, msgspec.Meta(ge=1, le=600)] = 10.0
+
+
+class Timeouts(_Section):
+    """Deadlines of one session's phases, in seconds. The defaults follow RFC 5321, 4.5.3.2,
+    but for `connect`, which a sender with other relays at hand wants shorter."""
+
+    connect: Seconds = 30.0
+    greeting: Seconds = 300.0
+    mail: Seconds = 300.0
+    rcpt: Seconds = 300.0
+    data: Seconds = 120.0
+    body: Seconds = 180.0
+    final_dot: Seconds = 600.0
+    idle: Seconds = 10.0
+
+
+class Relay(_Section):
+    name: Name
+    host: str
+    port: Port = 25
+    tls: Tls = "starttls"
+    tls_ca_file: str | None = None
+    tls_verify: bool = True
+    username: str | None = None
+    password_file: str | None = None
+    connections: Annotated[int, msgspec.Meta(ge=1, le=20_000)] = 200
+    weight: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 1
+    messages_per_connection: Count = 10_000
+    seconds_per_connection: Seconds = 3_600.0
+    messages_per_second: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] | None = None
+    pipelining: bool = True
+    helo: str | None = None
+    timeouts: Timeouts = msgspec.field(default_factory=Timeouts)
+
+
+class Limits(_Section):
+    messages_per_second: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] | None = None
+
+
+class Http(_Section):
+    listen: str | None = "127.0.0.1:9464"
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port to listen on, or None when the server is off."""
+        if self.listen is None or self.listen == "":
+            return None
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+class Config(_Section):
+    """All of it. `path` is where it was read from; relative file names start there."""
+
+    mysql: MySQL = msgspec.field(default_factory=MySQL)
+    redis: Redis = msgspec.field(default_factory=Redis)
+    daemon: Daemon = msgspec.field(default_factory=Daemon)
+    lease: Lease = msgspec.field(default_factory=Lease)
+    relay: list[Relay] = msgspec.field(default_factory=list)
+    limits: Limits = msgspec.field(default_factory=Limits)
+    http: Http = msgspec.field(default_factory=Http)
+    path: Path | None = None
+
+    def secret(self, password_file: str) -> Secret:
+        """The first line of a secret's file. Environment variables in the name are expanded,
+        so `$CREDENTIALS_DIRECTORY/mysql` works under systemd.
+
+        Raises ConfigError when the file cannot be read or is empty.
+        """
+        name = Path(os.path.expandvars(password_file)).expanduser()
+        if not name.is_absolute() and self.path is not None:
+            name = self.path.parent / name
+        try:
+            text = name.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise ConfigError(f"secret file {name}: {reason}") from None
+        line = text.split("\n", 1)[0].rstrip("\r")
+        if not line:
+            raise ConfigError(f"secret file {name} is empty: put the password in its first line")
+        return Secret(line)
+
+    def mysql_target(self) -> MySQLTarget:
+        """Raises ConfigError if the URL or its secret cannot be used."""
+        url = urlsplit(self.mysql.url)
+        query = parse_qs(url.query)
+        unknown = set(query) - {"unix_socket"}
+        database = url.path.lstrip("/")
+        if url.scheme != "mysql" or not re.fullmatch(r"[0-9A-Za-z_$-]{1,64}", database) or unknown:
+            raise ConfigError(
+                "[mysql] url must look like mysql://user@host:3306/database"
+                " or mysql://user@/database?unix_socket=/path"
+            )
+        password = self._password(
+            self.mysql.password_file, "CAMPAIGND_MYSQL_PASSWORD", url.password
+        )
+        return MySQLTarget(
+            host=url.hostname or "127.0.0.1",
+            port=_port(url.netloc, url.port if _has_port(url.netloc) else None, 3306),
+            unix_socket=query.get("unix_socket", [None])[0],
+            user=unquote(url.username or "campaignd"),
+            password=password,
+            database=database,
+        )
+
+    def redis_target(self) -> RedisTarget:
+        """Raises ConfigError if the URL or its secret cannot be used."""
+        url = urlsplit(self.redis.url)
+        if url.scheme not in ("redis", "rediss", "unix"):
+            raise ConfigError(
+                "[redis] url must look like redis://host:6379/0 or unix:///path/redis.sock"
+            )
+        password = self._password(
+            self.redis.password_file, "CAMPAIGND_REDIS_PASSWORD", url.password
+        )
+        netloc = url.netloc.rpartition("@")[2]
+        user = f"{url.username}@" if url.username else ""
+        return RedisTarget(
+            url.scheme + "://" + user + netloc + url.path + ("?" + url.query if url.query else ""),
+            password or None,
+        )
+
+    def relay_password(self, relay: Relay) -> Secret | None:
+        """The relay's AUTH password, or None when it has no username."""
+        if relay.username is None:
+            return None
+        if relay.password_file is None:
+            raise ConfigError(f"relay {relay.name}: username without password_file")
+        return self.secret(relay.password_file)
+
+    def _password(self, file: str | None, variable: str, in_url: str | None) -> Secret:
+        if file is not None:
+            return self.secret(file)
+        if variable in os.environ:
+            return Secret(os.environ[variable])
+        return Secret(unquote(in_url or ""))
+
+
+class MySQLTarget(msgspec.Struct, frozen=True):
+    host: str
+    port: int
+    unix_socket: str | None
+    user: str
+    password: Secret
+    database: str
+
+
+class RedisTarget(msgspec.Struct, frozen=True):
+    url: str
+    """Without its password."""
+    password: Secret | None
+
+
+def find(explicit: str | None) -> Path:
+    """The configuration file to use: `explicit`, `$CAMPAIGND_CONFIG`, then SEARCH_PATH.
+
+    Raises ConfigError when there is none.
+    """
+    named = explicit or os.environ.get("CAMPAIGND_CONFIG")
+    if named:
+        return Path(named)
+    for candidate in SEARCH_PATH:
+        if candidate.is_file():
+            return candidate
+    raise ConfigError(
+        "no configuration: use --config FILE or $CAMPAIGND_CONFIG, or put config.toml here"
+        " or in /etc/campaignd"
+    )
+
+
+def load(path: Path) -> Config:
+    """Reads and checks a configuration file; secrets are not read yet.
+
+    Raises ConfigError with the file and the key that is wrong.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8") from None
+    config = parse(text, str(path))
+    config.path = path.absolute()
+    return config
+
+
+def parse(text: str, source: str = "config") -> Config:
+    """Decodes and checks TOML text. Raises ConfigError, naming `source` and the key."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source}: {error}") from None
+    if "path" in raw:
+        raise ConfigError(f"{source}: Object contains unknown field `path`")
+    try:
+        config = msgspec.convert(raw, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: {error}") from None
+    _check(config, source)
+    return config
+
+
+def _check(config: Config, source: str) -> None:
+    names = [relay.name for relay in config.relay]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{source}: two relays are named {name}")
+    for relay in config.relay:
+        if not relay.host or re.search(r"[\s\x00-\x1f]", relay.host):
+            raise ConfigError(f"{source}: relay {relay.name}: host is not a host name")
+        if relay.username is not None and relay.password_file is None:
+            raise ConfigError(f"{source}: relay {relay.name}: username without password_file")
+        if relay.username is not None and relay.tls in ("none", "starttls"):
+            raise ConfigError(
+                f'{source}: relay {relay.name}: a password needs tls = "starttls-required"'
+                ' or "implicit"'
+            )
+    try:
+        _ = config.http.address
+    except ValueError:
+        raise ConfigError(f"{source}: [http] listen must look like 127.0.0.1:9464") from None
+    config_urls = Config(mysql=MySQL(url=config.mysql.url), redis=Redis(url=config.redis.url))
+    config_urls.mysql_target()
+    config_urls.redis_target()
+
+
+def _has_port(netloc: str) -> bool:
+    return bool(re.search(r":\d+$", netloc.rpartition("@")[2]))
+
+
+def _port(netloc: str, port: int | None, default: int) -> int:
+    rest = netloc.rpartition("@")[2]
+    if ":" in rest and port is None and not rest.endswith("]"):
+        raise ConfigError("[mysql] url: the port is not a number")
+    return port or default

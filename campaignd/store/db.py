@@ -1,0 +1,231 @@
+"""Connections to MySQL and their errors. Driver exceptions stop here.
+
+A `Database` hands out transactions with a deadline. What goes wrong outside (server away, frozen,
+read-only, full, deadlock) becomes `StoreOutage`; a mistake in our own SQL stays what it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import aiomysql
+import pymysql.err
+from pymysql.constants import CLIENT
+
+from campaignd.config import MySQLTarget
+from campaignd.errors import StoreOutage, UsageError
+
+Row = tuple[Any, ...]
+
+SESSION: Final = (
+    "SET time_zone = '+00:00',"
+    " sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
+    "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',"
+    " group_concat_max_len = 67108864, innodb_lock_wait_timeout = 5"
+)
+
+STATEMENT_SECONDS: Final = 15.0
+"""How long a transaction may take before the server counts as away. Longer than an InnoDB lock
+wait (5 s, set above), shorter than an operator's patience."""
+
+CONNECT_SECONDS: Final = 5.0
+
+_WEATHER: Final = frozenset(
+    {
+        1021,  # disk full
+        1040,  # too many connections
+        1053,  # server shutdown in progress
+        1114,  # the table is full (also: disk full)
+        1152, 1158, 1159, 1160, 1161,  # aborted connection, network errors
+        1180,  # error during commit
+        1184, 1203, 1226,  # aborted connection, user and resource limits on connections
+        1205,  # lock wait timeout
+        1213,  # deadlock
+        1290,  # --read-only
+        1317,  # query interrupted
+        1836,  # read-only mode (MySQL)
+        1927,  # connection was killed (MariaDB)
+        2002, 2003, 2006, 2013, 2014,  # cannot connect, gone away, lost, out of sync
+        3024, 1969,  # statement timeout
+        4031,  # idle too long (MySQL 8)
+    }
+)  # fmt: skip
+
+_SETUP: Final = frozenset({1044, 1045, 1049, 1130, 1146, 1251, 1275, 2059})
+"""Access denied, no such database or table: a person has to change something."""
+
+_DEFINITE: Final = frozenset({1205, 1213, 1290, 1836, 1040, 2002, 2003})
+"""Errors after which nothing of the statement can have been committed."""
+
+
+class Transaction:
+    """What may be done on one connection. Valid inside its `async with` only."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: aiomysql.Connection) -> None:
+        self._connection = connection
+
+    async def execute(self, statement: str, args: Sequence[object] | None = None) -> int:
+        """Runs a statement; returns the rows it matched (CLIENT_FOUND_ROWS), changed or not."""
+        async with self._connection.cursor() as cursor:
+            await cursor.execute(statement, args)
+            return int(cursor.rowcount)
+
+    async def insert(self, statement: str, args: Sequence[object] | None = None) -> int:
+        """Runs an INSERT; returns its AUTO_INCREMENT value."""
+        async with self._connection.cursor() as cursor:
+            await cursor.execute(statement, args)
+            return int(cursor.lastrowid)
+
+    async def fetch(self, statement: str, args: Sequence[object] | None = None) -> Sequence[Row]:
+        """All rows of a query that is known to be short."""
+        async with self._connection.cursor() as cursor:
+            await cursor.execute(statement, args)
+            rows: Sequence[Row] = await cursor.fetchall()
+            return rows
+
+    async def one(self, statement: str, args: Sequence[object] | None = None) -> Row | None:
+        """The first row, or None."""
+        rows = await self.fetch(statement, args)
+        return rows[0] if rows else None
+
+    async def stream(
+        self, statement: str, args: Sequence[object] | None = None
+    ) -> AsyncIterator[Row]:
+        """Rows from a server-side cursor. Read it to its end without waiting for anything else:
+        MySQL closes a cursor whose reader stalls for `net_write_timeout` (60 s)."""
+        async with self._connection.cursor(aiomysql.SSCursor) as cursor:
+            await cursor.execute(statement, args)
+            while (row := await cursor.fetchone()) is not None:
+                yield row
+
+    async def columns(self, statement: str, args: Sequence[object] | None = None) -> list[str]:
+        """The column names that a query yields."""
+        async with self._connection.cursor() as cursor:
+            await cursor.execute(statement, args)
+            return [column[0] for column in cursor.description or ()]
+
+
+class Database:
+    """A bounded pool of connections to one database.
+
+    Every method raises StoreOutage for weather and UsageError for a set-up that a person has to
+    mend (wrong password, no such database, schema not migrated).
+    """
+
+    def __init__(self, target: MySQLTarget, *, connections: int = 8) -> None:
+        self._target = target
+        self._connections = connections
+        self._pool: aiomysql.Pool | None = None
+        self._opening = asyncio.Lock()
+
+    async def __aenter__(self) -> Database:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes every connection, also those in use."""
+        if self._pool is not None:
+            self._pool.terminate()
+            await self._pool.wait_closed()
+            self._pool = None
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, timeout: float | None = STATEMENT_SECONDS
+    ) -> AsyncIterator[Transaction]:
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        `timeout` is in seconds for all of it; None waits for ever (bulk loading). A StoreOutage
+        from the commit itself is `ambiguous`: it may have happened.
+        """
+        async with self._session(timeout) as (connection, progress):
+            await connection.begin()
+            yield Transaction(connection)
+            progress.committing = True
+            await connection.commit()
+
+    @asynccontextmanager
+    async def statement(
+        self, *, timeout: float | None = STATEMENT_SECONDS
+    ) -> AsyncIterator[Transaction]:
+        """A connection on which each statement commits by itself: one round trip instead of
+        three. An outage in it is `ambiguous`."""
+        async with self._session(timeout) as (connection, progress):
+            progress.committing = True
+            yield Transaction(connection)
+
+    @asynccontextmanager
+    async def _session(
+        self, timeout: float | None
+    ) -> AsyncIterator[tuple[aiomysql.Connection, _Progress]]:
+        progress = _Progress()
+        pool = await self._open()
+        try:
+            async with asyncio.timeout(timeout):
+                connection = await pool.acquire()
+                try:
+                    yield connection, progress
+                except BaseException:
+                    # What the server has seen of it is unsettled: only closing settles it.
+                    connection.close()
+                    raise
+                finally:
+                    pool.release(connection)
+        except pymysql.err.MySQLError as error:
+            raise translate(error, committing=progress.committing) from error
+        except TimeoutError as error:
+            raise StoreOutage(
+                f"MySQL did not answer within {timeout:g} s", ambiguous=progress.committing
+            ) from error
+        except (ConnectionError, asyncio.IncompleteReadError) as error:
+            raise StoreOutage(f"MySQL: {error}", ambiguous=progress.committing) from error
+
+    async def _open(self) -> aiomysql.Pool:
+        async with self._opening:
+            if self._pool is None:
+                target = self._target
+                self._pool = await aiomysql.create_pool(
+                    minsize=0,
+                    maxsize=self._connections,
+                    host=target.host,
+                    port=target.port,
+                    unix_socket=target.unix_socket,
+                    user=target.user,
+                    password=str(target.password),
+                    db=target.database,
+                    charset="utf8mb4",
+                    autocommit=True,
+                    client_flag=CLIENT.FOUND_ROWS,
+                    init_command=SESSION,
+                    connect_timeout=CONNECT_SECONDS,
+                    program_name="campaignd",
+                )
+            return self._pool
+
+
+class _Progress:
+    __slots__ = ("committing",)
+
+    def __init__(self) -> None:
+        self.committing = False
+
+
+def translate(error: pymysql.err.MySQLError, *, committing: bool) -> Exception:
+    """The exception that the rest of campaignd sees for a driver's error."""
+    number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    text = str(error.args[1]) if len(error.args) > 1 else str(error)
+    if number in _SETUP:
+        hint = "; run `campaignd migrate`" if number == 1146 else ""
+        return UsageError(f"MySQL refuses ({number}): {text}{hint}")
+    if number in _WEATHER or isinstance(error, pymysql.err.InterfaceError):
+        ambiguous = committing and number not in _DEFINITE
+        return StoreOutage(f"MySQL ({number}): {text}", ambiguous=ambiguous)
+    bug: Exception = error
+    return bug
