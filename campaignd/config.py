@@ -134,15 +134,21 @@ class Config(_Section):
     http: Http = msgspec.field(default_factory=Http)
     path: Path | None = None
 
+    def beside(self, name: str) -> Path:
+        """A file that the configuration names: environment variables and `~` are expanded, and
+        a relative name starts where the configuration file is."""
+        path = Path(os.path.expandvars(name)).expanduser()
+        if not path.is_absolute() and self.path is not None:
+            path = self.path.parent / path
+        return path
+
     def secret(self, password_file: str) -> Secret:
         """The first line of a secret's file. Environment variables in the name are expanded,
         so `$CREDENTIALS_DIRECTORY/mysql` works under systemd.
 
         Raises ConfigError when the file cannot be read or is empty.
         """
-        name = Path(os.path.expandvars(password_file)).expanduser()
-        if not name.is_absolute() and self.path is not None:
-            name = self.path.parent / name
+        name = self.beside(password_file)
         try:
             text = name.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:

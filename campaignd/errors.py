@@ -30,6 +30,10 @@ class TransitionError(UsageError):
     """A command that the campaign's present state does not allow."""
 
 
+class SandboxError(UsageError):
+    """A private server cannot be started here; says what to install, or shows its log's end."""
+
+
 class RowError(CampaigndError):
     """One recipient cannot be used or composed; it is rejected with this reason.
 

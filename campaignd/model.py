@@ -89,8 +89,8 @@ class RetryPolicy(NamedTuple):
 class SendRight:
     """The right to write final dots for one shard, which its holder renews or ends.
 
-    `deadline` is in seconds of the loop's monotonic clock; no final dot may be written at or
-    after it (R3). It only ever moves forward by a renewal, or to the past when the right ends.
+    `deadline` is in seconds of `time.monotonic()`, never of a loop's `time()`, which stands still
+    within an iteration; no final dot may be written at or after it (R3). It only ever moves forward by a renewal, or to the past when the right ends.
     """
 
     __slots__ = ("deadline",)
@@ -167,3 +167,58 @@ class Verdict(NamedTuple):
     characters."""
     relay: str
     """The name of the relay that was used, or an empty string."""
+
+
+class Taken(NamedTuple):
+    """A shard's durable state as it was when this host took it (R5)."""
+
+    size: int
+    epoch: int
+    """Ours: already incremented."""
+    claimed: int
+    done: int
+    ambiguous: int
+    """Recipients above `done` and up to here without a fact are ambiguous; 0 for none."""
+    facts: frozenset[int]
+    """Numbers above `done` that already have a fact."""
+    stray_retries: bool
+    """A predecessor claimed retries and did not release them."""
+    next_retry: float | None
+    """When the earliest unclaimed retry is due (wall clock); None for none."""
+
+
+class Retry(NamedTuple):
+    """The next attempt that a result calls for."""
+
+    due_at: float
+    """Wall clock, seconds since the epoch."""
+    maybe_duplicate: bool
+
+
+class Attempt(NamedTuple):
+    """One claimed attempt that may now be made."""
+
+    seq: int
+    number: int
+    maybe_duplicate: bool
+
+
+class Fact(NamedTuple):
+    """One recorded result and what follows from it."""
+
+    seq: int
+    attempt: int
+    outcome: Outcome
+    maybe_duplicate: bool
+    code: int
+    enhanced: str
+    text: str
+    relay: str
+    at: float
+    """Wall clock of the reply, seconds since the epoch."""
+    retry: Retry | None
+
+    @property
+    def state(self) -> Outcome:
+        """The count of R1 that the recipient belongs to after this fact."""
+        return Outcome.DEFERRED if self.retry is not None else self.outcome

@@ -1,0 +1,1 @@
+"""Ways to reach a recipient. The pipeline knows channels by `base` alone."""

@@ -1,0 +1,237 @@
+"""Takes and gives up shards, keeps their leases, and obeys changes of campaigns.
+
+Looks at MySQL when woken through Redis, and every second in case the wake-up was lost. What to
+take is decided by `plan`; this carries it out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+from campaignd import events, metrics
+from campaignd.errors import LeaseOutage, StoreOutage, TemplateError, UsageError
+from campaignd.lease.keeper import Leases
+from campaignd.model import SendRight
+from campaignd.pipeline.campaign import CampaignCache
+from campaignd.pipeline.plan import Held, Offer, Peer, Shard, plan
+from campaignd.pipeline.run import ShardRun, Stages
+from campaignd.store import campaigns, shards
+
+POLL_SECONDS: Final = 1.0
+"""How often MySQL is asked without a wake-up. Four short queries, under 1 ms of our time."""
+
+TEND_SECONDS: Final = 0.1
+"""How often deadlines are looked at; the lanes check them for every message besides."""
+
+SWEEP_SECONDS: Final = 10.0
+"""How often campaigns are looked for whose last shard was finished by a host that died then."""
+
+OBEY_SECONDS: Final = 0.4
+"""After a pause or cancel is noticed, a final dot may still be written for this long."""
+
+OFFERS: Final = 64
+"""Campaigns considered at a time beyond the slots of a host."""
+
+WEATHER: Final = (StoreOutage, LeaseOutage, UsageError)
+
+
+class Scheduler:
+    """`runs` are the shards held at this moment; `woken` makes it look at once."""
+
+    def __init__(self, stages: Stages, leases: Leases, cache: CampaignCache, *, slots: int) -> None:
+        self.runs: dict[Shard, ShardRun] = {}
+        self.woken = asyncio.Event()
+        self.slots = slots
+        self.peers: list[Peer] = []
+        self.trouble = ""
+        self._stages = stages
+        self._leases = leases
+        self._cache = cache
+        self._draining = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._swept = 0.0
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Schedules until cancelled; shard runs live inside."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            tasks.create_task(self._keep_leases())
+            while True:
+                self.woken.clear()
+                try:
+                    await self._look()
+                    self.trouble = ""
+                except WEATHER as error:
+                    self.trouble = str(error)
+                    _log_trouble(error)
+                try:
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self.woken.wait()
+                except TimeoutError:
+                    pass
+
+    async def drain(self, timeout: float) -> bool:
+        """Stops every shard run cleanly (R7); whether all were released within `timeout`."""
+        self._draining = True
+        for run in list(self.runs.values()):
+            run.stop("draining")
+        try:
+            async with asyncio.timeout(timeout):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def held_by_campaign(self) -> dict[int, int]:
+        """How many shards of each campaign this host holds."""
+        return dict(Counter(campaign for campaign, _ in self.runs))
+
+    async def _look(self) -> None:
+        db, now = self._stages.db, time.time()
+        if started := await campaigns.due(db, now):
+            events.campaigns_started(started)
+        await self._obey()
+        if self._draining:
+            return
+        if now - self._swept > SWEEP_SECONDS:
+            self._swept = now
+            for campaign in await shards.complete_campaigns(db):
+                await self._finish(campaign)
+        offers = await self._offers(now)
+        held = [
+            Held(shard, run.campaign.account, run.started)
+            for shard, run in self.runs.items()
+            if not run.stopped
+        ]
+        busy = len(self.runs) - len(held)
+        decided = plan(held, offers, self.peers, slots=self.slots - busy, now=time.monotonic())
+        for shard in decided.stop:
+            self.runs[shard].stop("handed over")
+        for shard in decided.start:
+            await self._take(shard)
+
+    async def _obey(self) -> None:
+        states = await shards.states(self._stages.db, sorted({c for c, _ in self.runs}))
+        for (campaign, _), run in list(self.runs.items()):
+            state = states.get(campaign, "gone")
+            if state != "running":
+                run.stop(state, within=OBEY_SECONDS)
+
+    async def _offers(self, now: float) -> list[Offer]:
+        db = self._stages.db
+        found: list[Offer] = []
+        wanted = self.slots * (len(self.peers) + 2)
+        for campaign in await shards.open_campaigns(db, now, self.slots + OFFERS):
+            numbers = await shards.open_shards(db, campaign.id, now, wanted)
+            others = [(campaign.id, n) for n in numbers if (campaign.id, n) not in self.runs]
+            free = await self._leases.free(others)
+            found.append(Offer(campaign.id, campaign.account, len(numbers), [n for _, n in free]))
+        return found
+
+    async def _take(self, shard: Shard) -> None:
+        campaign_id, number = shard
+        stages = self._stages
+        try:
+            campaign = await self._cache.get(campaign_id)
+        except TemplateError as error:
+            await campaigns.pause(
+                stages.db, campaign_id, reason=f"cannot be composed: {error}"[:200]
+            )
+            events.campaign_paused(campaign_id, str(error))
+            return
+        deadline = await self._leases.acquire(shard)
+        if deadline is None:
+            return
+        try:
+            taken = await shards.take(stages.db, campaign_id, number, stages.host)
+        except BaseException:
+            await self._give_up(shard)
+            raise
+        if taken is None or self._tasks is None:
+            await self._give_up(shard)
+            return
+        run = ShardRun(
+            stages, campaign, number, SendRight(deadline), taken, taken_at=time.monotonic()
+        )
+        self.runs[shard] = run
+        self._idle.clear()
+        events.shard_taken(campaign_id, number, taken.epoch, clean=not run.unresolved)
+        self._tasks.create_task(self._work(shard, run))
+
+    async def _work(self, shard: Shard, run: ShardRun) -> None:
+        try:
+            await run.run()
+        finally:
+            del self.runs[shard]
+            if not self.runs:
+                self._idle.set()
+        await self._give_up(shard)
+        try:
+            await self._finish(run.campaign_id)
+        except WEATHER as error:
+            _log_trouble(error)
+        self.woken.set()
+
+    async def _finish(self, campaign: int) -> None:
+        if await shards.finish_campaign(self._stages.db, campaign, time.time()):
+            events.campaign_finished(campaign)
+
+    async def _give_up(self, shard: Shard) -> None:
+        """Best effort: a lease that stays behind ends by itself."""
+        try:
+            await self._leases.release(shard)
+        except (LeaseOutage, UsageError) as error:
+            _log_trouble(error)
+
+    async def _keep_leases(self) -> None:
+        """Renews at a third of the TTL, so that two renewals may fail; ends what ran out."""
+        renewed = 0.0
+        while True:
+            await asyncio.sleep(TEND_SECONDS)
+            now = time.monotonic()
+            for run in list(self.runs.values()):
+                if now >= run.right.deadline:
+                    run.stop("lease ended")
+            if self.runs and now - renewed >= self._leases.ttl / 3:
+                renewed = now
+                try:
+                    await self._renew(list(self.runs))
+                except (LeaseOutage, UsageError) as error:
+                    _log_trouble(error)
+                    renewed = now - self._leases.ttl / 4
+            metrics.held_shards.set(len(self.runs))
+
+    async def _renew(self, held: Sequence[Shard]) -> None:
+        for shard, deadline in (await self._leases.renew(held)).items():
+            run = self.runs.get(shard)
+            if run is None:
+                continue
+            if deadline is None:
+                run.stop("lease lost", within=0.0)
+            else:
+                run.renewed(deadline)
+
+
+def peers_from(reports: dict[str, dict[str, Any]], myself: str) -> list[Peer]:
+    """The other hosts, from their heartbeats."""
+    return [
+        Peer(
+            int(report.get("slots", 0)) - int(report.get("held", 0)),
+            {int(key): int(value) for key, value in report.get("shards", {}).items()},
+        )
+        for host, report in reports.items()
+        if host != myself and not report.get("draining")
+    ]
+
+
+def _log_trouble(error: Exception) -> None:
+    if isinstance(error, LeaseOutage):
+        events.lease_outage(error)
+    else:
+        events.store_outage("schedule", error)

@@ -1,0 +1,222 @@
+"""The ledger of facts, and the reading of recipients.
+
+Facts are true whoever holds the shard now, so adding one is idempotent and never refused (R4).
+The counters of R1 stand on the shard's row and change in the same transaction: by difference
+while the writer holds the shard, by a recount under the row's lock otherwise.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import orjson
+from pymysql.converters import escape_string
+
+from campaignd.model import Fact, Outcome, Retry
+from campaignd.store.db import Database, Transaction
+from campaignd.store.shards import next_retry
+from campaignd.store.sql import ledger as sql
+from campaignd.store.sql import shards as shard_sql
+
+Recipient = tuple[int, str, list[Any], int]
+"""seq, address, values in the order of the campaign's fields, 1 if suppressed."""
+
+
+class Resolution(NamedTuple):
+    """What a takeover's ambiguous recipients came to."""
+
+    seqs: list[int]
+    """First attempts that now have a fact."""
+    unknown: int
+    """How many of them, and of claimed retries, got the fact `unknown`."""
+    next_retry: float | None
+    """When the shard's earliest unclaimed retry is due (epoch seconds)."""
+
+
+class Batch(NamedTuple):
+    """Facts of one shard. `done` is its contiguous mark, valid under `epoch`."""
+
+    campaign: int
+    shard: int
+    epoch: int
+    done: int
+    facts: list[Fact]
+
+
+async def window(
+    db: Database, account: str, campaign: int, shard: int, above: int, upto: int
+) -> list[Recipient]:
+    """The recipients above `above` up to and including `upto`, in order."""
+    return await _recipients(db, sql.WINDOW, (account, campaign, shard, above, upto))
+
+
+async def picked(
+    db: Database, account: str, campaign: int, shard: int, seqs: Sequence[int]
+) -> list[Recipient]:
+    """The recipients with these numbers, in order."""
+    return await _recipients(db, sql.PICKED, (account, campaign, shard, tuple(seqs)))
+
+
+async def _recipients(db: Database, statement: str, args: tuple[object, ...]) -> list[Recipient]:
+    found: list[Recipient] = []
+    async with db.statement() as tx:
+        async for (packed,) in tx.stream(statement, args):
+            found += orjson.loads(packed)
+    found.sort()
+    return found
+
+
+async def record(db: Database, host: str, batches: Sequence[Batch]) -> list[Batch]:
+    """Adds the facts of shards that the caller holds, and moves their marks, in one transaction.
+
+    Only for facts whose recipients nobody else can have changed: a first attempt or a retry that
+    is not marked `maybe_duplicate`, in a transaction that was never tried before. Returns the
+    batches whose epoch has moved on; nothing of them is written: use `record_exactly`.
+    """
+    fenced: list[Batch] = []
+    held: list[Batch] = []
+    async with db.transaction() as tx:
+        for batch in sorted(batches):
+            key = (batch.campaign, batch.shard, batch.epoch)
+            changes = _changes(batch.facts)
+            matched = await tx.execute(shard_sql.MARK, (batch.done, *changes, *key))
+            (held if matched else fenced).append(batch)
+        if held:
+            await _add_facts(tx, host, held)
+            await _follow(tx, held)
+    return fenced
+
+
+async def record_exactly(db: Database, host: str, batch: Batch) -> bool:
+    """Adds facts that may have been added before, or by a holder that is one no longer.
+
+    Idempotent. The counters are recounted from the ledger under the shard's lock. Returns whether
+    the caller still holds the shard; the marks move only then.
+    """
+    key = (batch.campaign, batch.shard)
+    async with db.transaction() as tx:
+        held = await _lock(tx, key) == batch.epoch
+        await _add_facts(tx, host, [batch])
+        for fact in batch.facts:
+            if fact.retry is None:
+                await tx.execute(sql.DROP_RETRY, (*key, fact.seq, fact.attempt))
+        await _put_retries(tx, [batch])
+        if held:
+            await tx.execute(shard_sql.DONE, (batch.done, *key, batch.epoch))
+        await tx.execute(shard_sql.RECOUNT, (*key, *key))
+    return held
+
+
+async def resolve(
+    db: Database,
+    host: str,
+    campaign: int,
+    shard: int,
+    epoch: int,
+    *,
+    done: int,
+    upto: int,
+    resend: bool,
+    now: float,
+) -> Resolution | None:
+    """Settles what a dead predecessor left ambiguous (R5): recipients above `done` up to `upto`
+    without a fact, and claimed retries of earlier epochs.
+
+    Each gets the fact `unknown`; with `resend` also a retry, due at once, that is marked
+    `maybe_duplicate`. None: fenced.
+    """
+    key = (campaign, shard)
+    async with db.transaction() as tx:
+        if await _lock(tx, key) != epoch:
+            return None
+        known = {int(row[0]) for row in await tx.fetch(sql.FACTS_ABOVE, (*key, done, upto))}
+        first = [(seq, 1, False) for seq in range(done + 1, upto + 1) if seq not in known]
+        strays = await tx.fetch(sql.AMBIGUOUS_RETRIES, (*key, epoch))
+        again = [(int(row[0]), int(row[1]), bool(row[2])) for row in strays]
+        facts = [
+            Fact(
+                seq,
+                attempt,
+                Outcome.UNKNOWN,
+                marked,
+                0,
+                "",
+                "the host that claimed this attempt was lost",
+                "",
+                now,
+                Retry(now, True) if resend else None,
+            )
+            for seq, attempt, marked in first + again
+        ]
+        batch = Batch(campaign, shard, epoch, done, facts)
+        await _add_facts(tx, host, [batch])
+        if resend:
+            await _put_retries(tx, [batch])
+        elif again:
+            await tx.execute(sql.DROP_RETRIES, (*key, [seq for seq, _, _ in again]))
+        await tx.execute(shard_sql.RESOLVED, (*key, epoch))
+        await tx.execute(shard_sql.RECOUNT, (*key, *key))
+        next_due = await next_retry(tx, key)
+    return Resolution([seq for seq, _, _ in first] + sorted(known), len(facts), next_due)
+
+
+async def _lock(tx: Transaction, key: tuple[int, int]) -> int:
+    row = await tx.one(shard_sql.LOCK, key)
+    if row is None:
+        raise LookupError(f"shard {key} does not exist")
+    return int(row[1])
+
+
+def _changes(facts: Sequence[Fact]) -> list[int]:
+    """By how much each counter of R1 changes, in the order of the MARK statement."""
+    changes = [0] * 7
+    for fact in facts:
+        if fact.attempt > 1:
+            changes[Outcome.DEFERRED] -= 1
+        changes[fact.state] += 1
+    return changes[1:]
+
+
+async def _add_facts(tx: Transaction, host: str, batches: Sequence[Batch]) -> None:
+    rows: list[str] = []
+    quoted_host = escape_string(host)
+    stamp, stamp_second = "", -1
+    for batch in batches:
+        prefix = f"({batch.campaign},{batch.shard},"
+        for fact in batch.facts:
+            at = fact.at
+            second = int(at)
+            if second != stamp_second:
+                stamp_second = second
+                stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(second))
+            rows.append(
+                f"{prefix}{fact.seq},{fact.attempt},{fact.outcome:d},{fact.maybe_duplicate:d},"
+                f"{fact.code},'{escape_string(fact.enhanced)}',"
+                f"'{stamp}.{int((at - second) * 1000):03d}','{quoted_host}',"
+                f"'{escape_string(fact.relay)}','{escape_string(fact.text)}')"
+            )
+    if rows:
+        await tx.execute(sql.ADD_FACTS.format(rows=",".join(rows)))
+
+
+async def _follow(tx: Transaction, batches: Sequence[Batch]) -> None:
+    """Retries put and dropped by facts of a holder."""
+    for batch in batches:
+        ended = [fact.seq for fact in batch.facts if fact.attempt > 1 and fact.retry is None]
+        if ended:
+            await tx.execute(sql.DROP_RETRIES, (batch.campaign, batch.shard, ended))
+    await _put_retries(tx, batches)
+
+
+async def _put_retries(tx: Transaction, batches: Sequence[Batch]) -> None:
+    rows = [
+        f"({batch.campaign},{batch.shard},{fact.seq},{fact.attempt + 1},"
+        f"{fact.retry.maybe_duplicate:d},FROM_UNIXTIME({fact.retry.due_at:.3f}))"
+        for batch in batches
+        for fact in batch.facts
+        if fact.retry is not None
+    ]
+    if rows:
+        await tx.execute(sql.PUT_RETRIES.format(rows=",".join(rows)))

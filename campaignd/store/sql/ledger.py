@@ -1,0 +1,104 @@
+"""Statements about facts, retries and the reading of windows."""
+
+from typing import Final
+
+WINDOW_PACK: Final = 64
+"""Recipients packed into one row of a window. The driver spends 15 us on a row, however short;
+packed, the share of one recipient is below 1 us."""
+
+_RECIPIENT: Final = """
+    CONCAT('[', GROUP_CONCAT(
+        '[', r.seq, ',', JSON_QUOTE(r.address), ',', r.fields, ',',
+        EXISTS (SELECT 1 FROM suppressions s
+            WHERE s.account IN ('', {account}) AND s.address_key = r.address_key), {extra}
+        ']' ORDER BY r.seq SEPARATOR ','), ']')
+"""
+
+WINDOW: Final = (
+    "SELECT"
+    + _RECIPIENT.format(account="%s", extra="")
+    + f"""
+FROM recipients r
+WHERE r.campaign_id = %s AND r.shard = %s AND r.seq > %s AND r.seq <= %s
+GROUP BY r.seq DIV {WINDOW_PACK}
+"""
+)
+
+PICKED: Final = (
+    "SELECT"
+    + _RECIPIENT.format(account="%s", extra="")
+    + f"""
+FROM recipients r
+WHERE r.campaign_id = %s AND r.shard = %s AND r.seq IN %s
+GROUP BY r.seq DIV {WINDOW_PACK}
+"""
+)
+
+FACTS_ABOVE: Final = """
+SELECT DISTINCT seq FROM ledger
+WHERE campaign_id = %s AND shard = %s AND seq > %s AND seq <= %s
+"""
+
+ADD_FACTS: Final = """
+INSERT INTO ledger (campaign_id, shard, seq, attempt, outcome, maybe_duplicate, code, enhanced,
+    at, host, relay, response)
+VALUES {rows}
+ON DUPLICATE KEY UPDATE
+    code = IF(outcome = 6, VALUES(code), code),
+    enhanced = IF(outcome = 6, VALUES(enhanced), enhanced),
+    at = IF(outcome = 6, VALUES(at), at),
+    host = IF(outcome = 6, VALUES(host), host),
+    relay = IF(outcome = 6, VALUES(relay), relay),
+    response = IF(outcome = 6, VALUES(response), response),
+    outcome = IF(outcome = 6, VALUES(outcome), outcome)
+"""
+
+PUT_RETRIES: Final = """
+INSERT INTO retries (campaign_id, shard, seq, attempt, maybe_duplicate, due_at)
+VALUES {rows}
+ON DUPLICATE KEY UPDATE
+    due_at = IF(attempt < VALUES(attempt), VALUES(due_at), due_at),
+    claimed_epoch = IF(attempt < VALUES(attempt), 0, claimed_epoch),
+    maybe_duplicate = GREATEST(maybe_duplicate, VALUES(maybe_duplicate)),
+    attempt = GREATEST(attempt, VALUES(attempt))
+"""
+
+DROP_RETRY: Final = """
+DELETE FROM retries
+WHERE campaign_id = %s AND shard = %s AND seq = %s AND (attempt <= %s OR claimed_epoch = 0)
+"""
+
+DROP_RETRIES: Final = """
+DELETE FROM retries WHERE campaign_id = %s AND shard = %s AND seq IN %s
+"""
+
+DUE_RETRIES: Final = """
+SELECT seq, attempt, maybe_duplicate FROM retries
+WHERE campaign_id = %s AND shard = %s AND claimed_epoch = 0 AND due_at <= FROM_UNIXTIME(%s)
+ORDER BY due_at, seq
+LIMIT %s
+FOR UPDATE
+"""
+
+NEXT_RETRY: Final = """
+SELECT UNIX_TIMESTAMP(MIN(due_at)) FROM retries
+WHERE campaign_id = %s AND shard = %s AND claimed_epoch = 0
+"""
+
+FENCE: Final = """
+SELECT 1 FROM shards WHERE campaign_id = %s AND shard = %s AND epoch = %s FOR UPDATE
+"""
+
+CLAIM_RETRIES: Final = """
+UPDATE retries SET claimed_epoch = %s WHERE campaign_id = %s AND shard = %s AND seq IN %s
+"""
+
+UNCLAIM_RETRIES: Final = """
+UPDATE retries SET claimed_epoch = 0
+WHERE campaign_id = %s AND shard = %s AND claimed_epoch = %s
+"""
+
+AMBIGUOUS_RETRIES: Final = """
+SELECT seq, attempt, maybe_duplicate FROM retries
+WHERE campaign_id = %s AND shard = %s AND claimed_epoch NOT IN (0, %s)
+"""
