@@ -22,7 +22,7 @@ from campaignd.audience.rows import (
 )
 from campaignd.errors import RowError, UsageError
 
-_NAMES: Final = {list: "a list", dict: "an object"}
+_NAMES: Final[dict[type, str]] = {list: "a list", dict: "an object"}
 
 
 class JsonlReader:
@@ -42,10 +42,11 @@ class JsonlReader:
     def feed(self, data: bytes) -> Rows:
         rows = self._parse(self._buffer.feed(data))
         self._buffer.settle()
-        for line in self._buffer.too_long:
-            rows.rejects.append(Reject(line, "", f"a line longer than {LINE_OCTETS // 1024} KB"))
-        self._buffer.too_long.clear()
-        return rows
+        too_long, self._buffer.too_long = self._buffer.too_long, []
+        reason = f"a line longer than {LINE_OCTETS // 1024} KB"
+        return rows._replace(
+            rejects=[*rows.rejects, *(Reject(line, "", reason) for line in too_long)]
+        )
 
     def finish(self) -> Rows:
         rows = self._parse(self._buffer.finish())

@@ -6,6 +6,7 @@ bounded whatever the input is.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -40,27 +41,28 @@ class Rows(NamedTuple):
     emails: Sequence[str]
     values: Sequence[list[Any]]
     """In the order of the reader's `fields`; later fields may be absent."""
-    rejects: list[Reject]
+    rejects: Sequence[Reject]
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """Input rows that these are, whatever becomes of them."""
         return len(self.lines) + len(self.rejects)
 
+    def line_of(self, index: int) -> int:
+        """The line of the input row number `index`, counted from 0 over all of these."""
+        return sorted([*self.lines, *(reject.line for reject in self.rejects)])[index]
+
     def after(self, count: int) -> Rows:
         """These without the first `count` input rows."""
-        if count <= 0:
-            return self
-        if count >= self.count:
+        if count >= self.size:
             return NO_ROWS
-        order = sorted([*self.lines, *(reject.line for reject in self.rejects)])
-        last = order[count - 1]
-        start = sum(line <= last for line in self.lines)
-        rejects = [reject for reject in self.rejects if reject.line > last]
+        first = self.line_of(count)
+        start = bisect_left(self.lines, first)
+        rejects = [reject for reject in self.rejects if reject.line >= first]
         return Rows(self.lines[start:], self.emails[start:], self.values[start:], rejects)
 
 
-NO_ROWS: Final = Rows((), (), (), [])
+NO_ROWS: Final = Rows((), (), (), ())
 
 
 class RowReader(Protocol):
@@ -105,9 +107,10 @@ class LineBuffer:
     def settle(self) -> None:
         """To be called when a block has been read: gives up on a line that has grown too long."""
         if len(self._tail) > LINE_OCTETS:
+            self.too_long.append(self.line)
+            self.line += self._tail.count(b"\n")
             self._tail = b""
             self._skipping = True
-            self.too_long.append(self.line)
 
     def keep(self, data: bytes) -> None:
         """Takes back the unread end of a block: the start of a row that needs more lines."""

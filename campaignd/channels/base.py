@@ -55,17 +55,12 @@ class Channel(Protocol):
     @property
     def open_sessions(self) -> int: ...
 
-    @property
     async def run(self) -> None:
         """Carries jobs until cancelled."""
         ...
 
     def wake(self) -> None:
         """The queue has jobs."""
-        ...
-
-    async def drain(self, timeout: float) -> None:
-        """Lets what is in flight end, for at most `timeout` seconds."""
         ...
 
     def abort(self) -> None:

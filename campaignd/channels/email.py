@@ -8,12 +8,11 @@ from functools import partial
 from typing import Any
 
 from campaignd import metrics
-from campaignd.compose.campaign import decode_spec
-from campaignd.compose.composer import Composer
-from campaignd.compose.headers import date_header
+from campaignd.compose import Composer, date_header, decode_spec
 from campaignd.config import Config
 from campaignd.model import Job, RetryPolicy, SendRight, UnknownPolicy
-from campaignd.net.pool import JobSource, Pool, Report
+from campaignd.net.jobs import JobSource, Report
+from campaignd.net.pool import Pool
 
 
 class EmailCampaign:
@@ -78,9 +77,7 @@ class EmailChannel:
     def __init__(self, config: Config, source: JobSource, report: Report, *, host: str) -> None:
         self._pool = Pool(config, source, report, host=host)
         self._capacity = _connections(config)
-        self.run = self._pool.run
         self.wake = self._pool.wake
-        self.drain = self._pool.drain
         self.abort = self._pool.abort
 
     def compile(self, campaign: int, spec: bytes, fields: Sequence[str]) -> EmailCampaign:
@@ -89,7 +86,7 @@ class EmailChannel:
         return EmailCampaign(
             Composer(decoded, campaign, fields),
             decoded.unknown,
-            decoded.retry.policy,
+            decoded.retry,
             lambda: self._pool.eight_bit,
         )
 
@@ -107,6 +104,10 @@ class EmailChannel:
     def open_sessions(self) -> int:
         """See base.Channel."""
         return self._pool.open_sessions
+
+    async def run(self) -> None:
+        """See base.Channel."""
+        await self._pool.run()
 
     def reconfigure(self, config: Config) -> None:
         """See base.Channel."""

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from jinja2 import nodes
-from markupsafe import Markup, escape
+from markupsafe import escape
 
 from campaignd.compose.columns import Columns
 from campaignd.compose.expressions import (
+    NOT_A_VALUE,
     Code,
     ExpressionCompiler,
     Loop,
@@ -109,6 +110,7 @@ class _BodyCompiler(ExpressionCompiler):
         self._line_break = line_break
         self._pieces = _Pieces()
         self._block: list[ast.stmt] = []
+        self._line = 1
 
     def function(self, body: list[nodes.Node]) -> list[ast.stmt]:
         """The statements of `render`."""
@@ -140,9 +142,10 @@ class _BodyCompiler(ExpressionCompiler):
                 for child in node.nodes:
                     self._output(child, pieces)
             elif isinstance(node, nodes.If):
-                pieces.hole(self._choice(node, [*node.elif_]), _holes([node]))
+                pieces.hole(self._choice(node, node.elif_, node.else_), _holes([node]))
 
     def _output(self, node: nodes.Node, pieces: _Pieces) -> None:
+        self._line = node.lineno
         if isinstance(node, nodes.TemplateData):
             pieces.text(node.data.replace("\n", self._line_break))
             return
@@ -163,27 +166,36 @@ class _BodyCompiler(ExpressionCompiler):
         node = code.node
         return not self._escape_fields and isinstance(node, ast.Name) and node.id[0] == "v"
 
-    def _choice(self, node: nodes.If, others: list[nodes.If]) -> ast.expr:
-        """A flat `if` as an expression."""
+    def _choice(
+        self, node: nodes.If, others: list[nodes.If], otherwise: list[nodes.Node]
+    ) -> ast.expr:
+        """A flat `if`, its `elif`s and its `else` as an expression."""
         self._enter(node)
         end_guard = self.guard(node.test)
         test = self.present(node.test)
-        then, otherwise = _Pieces(), _Pieces()
+        then, rest = _Pieces(), _Pieces()
         self._collect(node.body, then)
         if others:
-            rest = self._choice(others[0], others[1:])
-            # An `elif` has no else of its own: the last one gets the whole chain's.
-            otherwise.hole(rest)
+            rest.hole(self._choice(others[0], others[1:], otherwise))
+        else:
+            self._collect(otherwise, rest)
         end_guard()
         self._depth -= 1
-        return ast.IfExp(test, then.join(), otherwise.join())
+        choice = ast.IfExp(test, then.join(), rest.join())
+        choice.lineno = choice.end_lineno = node.lineno
+        return choice
 
     # Statements
 
     def _flush(self) -> None:
         if self._pieces:
-            self._block.append(ast.Expr(call_meter("emit", self._pieces.join())))
+            self.metered = True
+            self._append(ast.Expr(call_meter("emit", self._pieces.join())))
             self._pieces = _Pieces()
+
+    def _append(self, statement: ast.stmt) -> None:
+        statement.lineno = statement.end_lineno = self._line
+        self._block.append(statement)
 
     def _statements(self, body: Iterable[nodes.Node], *, own_scope: bool = False) -> None:
         """Appends the statements of a body to the present block."""
@@ -208,8 +220,9 @@ class _BodyCompiler(ExpressionCompiler):
 
     def _statement(self, node: nodes.Node) -> None:
         self._enter(node)
+        self._line = node.lineno
         if isinstance(node, nodes.If):
-            self._if(node, [*node.elif_])
+            self._if(node, node.elif_, node.else_)
         elif isinstance(node, nodes.For):
             self._for(node)
         elif isinstance(node, nodes.Assign):
@@ -222,74 +235,83 @@ class _BodyCompiler(ExpressionCompiler):
         outer, self._block = self._block, []
         self._statements(body, own_scope=own_scope)
         inner, self._block = self._block, outer
-        return inner or [ast.Pass()]
+        return inner
 
-    def _if(self, node: nodes.If, others: list[nodes.If]) -> None:
+    def _if(self, node: nodes.If, others: list[nodes.If], otherwise: list[nodes.Node]) -> None:
         end_guard = self.guard(node.test)
-        statement = ast.If(self.present(node.test), self._in_block(node.body), [])
-        self._block.append(statement)
+        statement = ast.If(self.present(node.test), [], [])
+        self._append(statement)
+        statement.body = self._in_block(node.body) or [ast.Pass()]
         if others:
             outer, self._block = self._block, statement.orelse
             self._enter(node)
-            self._if(others[0], others[1:])
+            self._if(others[0], others[1:], otherwise)
             self._depth -= 1
             self._block = outer
+        else:
+            statement.orelse = self._in_block(otherwise)
         end_guard()
 
     def _for(self, node: nodes.For) -> None:
         if node.recursive or not isinstance(node.target, nodes.Name):
             raise Unfit(node.lineno, "for takes one name, and is not recursive")
+        _check_name(node.target)
         self.metered = True
         items, length = self.fresh("l"), self.fresh("n")
         index, item = self.fresh("i"), self.fresh("x")
-        self._block.append(_assign(items, call_meter("items", self.present(node.iter))))
+        self._append(_assign(items, call_meter("items", self.present(node.iter))))
         self._scopes.append({node.target.name: item})
         if node.test is not None:
             self._keep_if(node.test, items, item)
-        self.names["length_of"] = len
-        self.names["enumerate"] = enumerate
-        self._block.append(_assign(length, call("length_of", load(items))))
-        self._loops.append(Loop(index, length))
+        self.names |= {"length_of": len, "enumerate": enumerate}
+        self._append(_assign(length, call("length_of", load(items))))
         cost = STEP_UNITS + sum(1 for _ in node.find_all(nodes.Node))
         spend = ast.Expr(call_meter("spend", const(cost)))
-        body = [spend, *self._in_block(node.body, own_scope=True)]
+        target = ast.Tuple([ast.Name(index, ast.Store()), ast.Name(item, ast.Store())], ast.Store())
+        statement = ast.For(target, call("enumerate", load(items)), [], [])
+        self._append(statement)
+        self._loops.append(Loop(index, length))
+        statement.body = [spend, *self._in_block(node.body, own_scope=True)]
         self._loops.pop()
         self._scopes.pop()
-        target = ast.Tuple([ast.Name(index, ast.Store()), ast.Name(item, ast.Store())], ast.Store())
-        self._block.append(ast.For(target, call("enumerate", load(items)), body, []))
         if node.else_:
             empty = ast.UnaryOp(ast.Not(), load(items))
-            self._block.append(ast.If(empty, self._in_block(node.else_), []))
+            self._append(ast.If(empty, self._in_block(node.else_), []))
 
     def _keep_if(self, test: nodes.Node, items: str, item: str) -> None:
         """Reduces a loop's list to what its own `if` lets through."""
         kept = self.fresh("l")
-        self._block.append(_assign(kept, ast.List([], ast.Load())))
+        self._append(_assign(kept, ast.List([], ast.Load())))
         append = ast.Attribute(load(kept), "append", ast.Load())
         keep = ast.If(self.present(test), [ast.Expr(ast.Call(append, [load(item)], []))], [])
         spend = ast.Expr(call_meter("spend", const(STEP_UNITS)))
         target = ast.Name(item, ast.Store())
-        self._block.append(ast.For(target, load(items), [spend, keep], []))
-        self._block.append(_assign(items, load(kept)))
+        self._append(ast.For(target, load(items), [spend, keep], []))
+        self._append(_assign(items, load(kept)))
 
     def _set(self, node: nodes.Assign) -> None:
         if not isinstance(node.target, nodes.Name):
             raise Unfit(node.lineno, "set takes one name")
+        _check_name(node.target)
         value = self.expression(node.node)
-        self._block.append(_assign(self._scopes[-1][node.target.name], value.node))
+        self._append(_assign(self._scopes[-1][node.target.name], value.node))
 
     def _open_scope(self, body: Iterable[nodes.Node]) -> None:
         """What is set in this body, outside of its loops, becomes variables of it, which begin
         with the value that the name has outside."""
         scope: dict[str, str] = {}
-        for name in sorted(_assigned(body)):
-            scope[name] = self.fresh("s")
+        for name in sorted(_assigned(body) - NOT_A_VALUE.keys()):
             self._guarded.append({name})
-            is_value = name not in ("range", "fields", "loop") or self._is_set(name)
-            outside = self._name(nodes.Name(name, "load", lineno=0)) if is_value else None
+            outside = self.expression(nodes.Name(name, "load", lineno=self._line))
             self._guarded.pop()
-            self._block.append(_assign(scope[name], outside.node if outside else const(None)))
+            scope[name] = self.fresh("s")
+            self._append(_assign(scope[name], outside.node))
         self._scopes.append(scope)
+
+
+def _check_name(target: nodes.Name) -> None:
+    if target.name in NOT_A_VALUE:
+        raise Unfit(target.lineno, f"{target.name} is taken: use another name")
 
 
 def _assign(name: str, value: ast.expr) -> ast.Assign:
@@ -321,6 +343,3 @@ def _assigned(body: Iterable[nodes.Node]) -> set[str]:
         elif isinstance(node, nodes.If):
             names |= _assigned([*node.body, *node.elif_, *node.else_])
     return names
-
-
-_ = Markup

@@ -34,7 +34,7 @@ _COMPARE: Final[Mapping[str, type[ast.cmpop]]] = {
     "lteq": ast.LtE,
 }
 
-_NOT_A_VALUE: Final = {
+NOT_A_VALUE: Final = {
     "fields": 'write fields["column name"]',
     "loop": "write loop.index, loop.first and so on",
     "range": "write range(10)",
@@ -161,8 +161,8 @@ class ExpressionCompiler:
         for scope in reversed(self._scopes):
             if node.name in scope:
                 return Code(load(scope[node.name]), node.name)
-        if node.name in _NOT_A_VALUE:
-            raise Unfit(node.lineno, f"{node.name} is not a value: {_NOT_A_VALUE[node.name]}")
+        if node.name in NOT_A_VALUE:
+            raise Unfit(node.lineno, f"{node.name} is not a value: {NOT_A_VALUE[node.name]}")
         return self._field(node.name, node.lineno)
 
     def _field(self, name: str, line: int) -> Code:
@@ -192,7 +192,7 @@ class ExpressionCompiler:
 
     def _attribute(self, node: nodes.Getattr) -> Code:
         owner = node.node.name if isinstance(node.node, nodes.Name) else ""
-        if owner == "fields" and not self._is_set(owner):
+        if owner == "fields":
             return self._field(node.attr, node.lineno)
         if owner == "loop" and self._loops:
             return Code(self._loop(node))
@@ -213,9 +213,6 @@ class ExpressionCompiler:
             raise Unfit(node.lineno, f"loop.{node.attr} is not available")
         source = sources[node.attr].format(i=loop.index, n=loop.length)
         return ast.parse(source, mode="eval").body
-
-    def _is_set(self, name: str) -> bool:
-        return any(name in scope for scope in self._scopes)
 
     def _item(self, node: nodes.Getitem) -> Code:
         if isinstance(node.node, nodes.Name) and node.node.name == "fields":
@@ -339,7 +336,7 @@ class ExpressionCompiler:
 
     def _call(self, node: nodes.Call) -> Code:
         target = node.node
-        if isinstance(target, nodes.Name) and target.name == "range" and not self._is_set("range"):
+        if isinstance(target, nodes.Name) and target.name == "range":
             code = self._operate("range")
             self._arguments(node, None, code)
             return Code(code)
@@ -424,7 +421,11 @@ def describe(node: nodes.Node) -> str:
         return f"the {type(node).__name__.lower()} {node.name}"
     if isinstance(node, nodes.Call):
         return "the call"
-    names = {"Block": "{% block %}", "CallBlock": "{% call %}", "AssignBlock": "{% set %} as a block"}
+    names = {
+        "Block": "{% block %}",
+        "CallBlock": "{% call %}",
+        "AssignBlock": "{% set %} as a block",
+    }
     names |= {"FromImport": "{% from %}", "Pow": "**", "Dict": "{ }", "Scope": "{% with %}"}
     names |= {"ScopedEvalContextModifier": "{% autoescape %}", "FilterBlock": "{% filter %}"}
     name = type(node).__name__

@@ -11,7 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
+import socket
 import ssl
+import struct
+import sys
 from typing import Final, NamedTuple, cast
 
 import aiosmtplib
@@ -25,6 +29,13 @@ from campaignd.smtp.reply import printable
 MAX_REASON: Final = 200
 """Characters of an outage's reason."""
 
+MIN_RTT_OFFSET: Final = 148
+"""Of `tcpi_min_rtt`, 32 bits in microseconds, in `struct tcp_info` of linux/tcp.h since 4.6."""
+
+_TCP_INFO: Final[int | None] = (
+    getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
+)
+
 
 class Link(NamedTuple):
     """A connection that is ready for its first MAIL."""
@@ -34,7 +45,8 @@ class Link(NamedTuple):
     """The TCP transport under TLS; the same as `transport` without TLS."""
     offered: Capabilities
     rtt: float
-    """Seconds that the EHLO of this handshake took to be answered, the shortest if two."""
+    """Seconds of the shortest round trip of this handshake: of EHLO, or as the kernel measured
+    it, which does not count how busy we or the server were."""
 
     def close(self) -> None:
         """Drops the connection at once."""
@@ -78,32 +90,18 @@ class Connector:
         relay = self._relay
         context = None if relay.tls == "none" else await self._tls()
         protocol, below = await self._open(context if relay.tls == "implicit" else None)
-        client = aiosmtplib.SMTP(
-            hostname=relay.host,
-            port=relay.port,
-            local_hostname=self._host,
-            timeout=relay.timeouts.greeting,
-            tls_context=context,
-        )
         try:
-            greeting = await protocol.read_response(timeout=relay.timeouts.greeting)
-            if greeting.code != 220:
-                raise aiosmtplib.SMTPConnectResponseError(greeting.code, greeting.message)
-            client.protocol, client.transport = protocol, protocol.transport
-            rtt = await _hello(client)
-            if relay.tls in ("starttls", "starttls-required"):
-                offered = client.supports_extension("starttls")
-                if not offered and relay.tls == "starttls-required":
-                    raise RelayOutage("the relay does not offer STARTTLS, which tls requires")
-                if offered:
-                    await client.starttls(server_hostname=relay.host)
-                    rtt = min(rtt, await _hello(client))
+            client = aiosmtplib.SMTP(
+                hostname=relay.host,
+                port=relay.port,
+                local_hostname=self._host,
+                timeout=relay.timeouts.greeting,
+                tls_context=context,
+            )
+            rtt = await self._handshake(client, protocol)
             if relay.username is not None:
                 await client.login(relay.username, secret)
-            transport = cast(asyncio.Transport, client.transport)
-            if transport is None or transport.is_closing():
-                raise RelayOutage("the relay closed the connection after the handshake")
-            return Link(transport, below, Capabilities.from_ehlo(client.esmtp_extensions), rtt)
+            return _link(client, below, rtt)
         except BaseException:
             current = protocol.transport
             if current is not None:
@@ -111,9 +109,23 @@ class Connector:
             below.abort()
             raise
 
-    async def _open(
-        self, context: ssl.SSLContext | None
-    ) -> tuple[SMTPProtocol, asyncio.Transport]:
+    async def _handshake(self, client: aiosmtplib.SMTP, protocol: SMTPProtocol) -> float:
+        """From the greeting to the last EHLO; the shortest time that an EHLO took."""
+        greeting = await protocol.read_response(timeout=self._relay.timeouts.greeting)
+        if greeting.code != 220:
+            raise aiosmtplib.SMTPConnectResponseError(greeting.code, greeting.message)
+        client.protocol, client.transport = protocol, protocol.transport
+        rtt = await _hello(client)
+        if self._relay.tls not in ("starttls", "starttls-required"):
+            return rtt
+        if not client.supports_extension("starttls"):
+            if self._relay.tls == "starttls-required":
+                raise RelayOutage("the relay does not offer STARTTLS, which tls requires")
+            return rtt
+        await client.starttls(server_hostname=self._relay.host)
+        return min(rtt, await _hello(client))  # what EHLO said before TLS is void (RFC 3207, 4.2)
+
+    async def _open(self, context: ssl.SSLContext | None) -> tuple[SMTPProtocol, asyncio.Transport]:
         """TCP, and TLS on top when a context is given."""
         relay = self._relay
         loop = asyncio.get_running_loop()
@@ -157,6 +169,31 @@ class Connector:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+def _link(client: aiosmtplib.SMTP, below: asyncio.Transport, rtt: float) -> Link:
+    transport = cast("asyncio.Transport | None", client.transport)
+    if transport is None or transport.is_closing():
+        raise RelayOutage("the relay closed the connection after the handshake")
+    return Link(
+        transport,
+        below,
+        Capabilities.from_ehlo(client.esmtp_extensions),
+        min(rtt, _kernel_rtt(below)),
+    )
+
+
+def _kernel_rtt(below: asyncio.Transport) -> float:
+    """The shortest round trip that TCP has seen, in seconds; infinite where it is not known."""
+    if _TCP_INFO is None:
+        return math.inf
+    info = below.get_extra_info("socket").getsockopt(
+        socket.IPPROTO_TCP, _TCP_INFO, MIN_RTT_OFFSET + 4
+    )
+    if len(info) < MIN_RTT_OFFSET + 4:
+        return math.inf
+    (microseconds,) = struct.unpack_from("=I", info, MIN_RTT_OFFSET)
+    return float(microseconds) / 1e6
 
 
 async def _hello(client: aiosmtplib.SMTP) -> float:

@@ -157,7 +157,7 @@ RULES: Final = (
         _COMMANDS,
         frozenset({500, 502, 503}),
         (),
-        Decision(_DEFER, After.CLOSE),
+        Decision(_DEFER, After.CLOSE, Effect.PENALISE),
         "the server does not follow the session, so its answer says nothing of the recipient",
     ),
     # the message and its recipient

@@ -32,9 +32,7 @@ TRANSITIONS: Final[dict[str, Transition]] = {
     "start": Transition((_S.DRAFT, _S.SCHEDULED), _S.RUNNING),
     "pause": Transition((_S.RUNNING,), _S.PAUSED),
     "resume": Transition((_S.PAUSED,), _S.RUNNING),
-    "cancel": Transition(
-        (_S.LOADING, _S.DRAFT, _S.SCHEDULED, _S.RUNNING, _S.PAUSED), _S.CANCELLED
-    ),
+    "cancel": Transition((_S.LOADING, _S.DRAFT, _S.SCHEDULED, _S.RUNNING, _S.PAUSED), _S.CANCELLED),
 }
 
 
@@ -199,9 +197,7 @@ async def _set_state(db: Database, campaign: int, command: str, reason: str) -> 
     return await _change(db, campaign, sql.SET_STATE, (reason, target.value, campaign, sources))
 
 
-async def _change(
-    db: Database, campaign: int, statement: str, args: tuple[Any, ...]
-) -> Campaign:
+async def _change(db: Database, campaign: int, statement: str, args: tuple[Any, ...]) -> Campaign:
     sources: tuple[CampaignState, ...] = args[-1]
     async with db.transaction() as tx:
         matched = await tx.execute(statement, (*args[:-1], tuple(s.value for s in sources)))

@@ -155,7 +155,7 @@ async def resolve(
         if resend:
             await _put_retries(tx, [batch])
         elif again:
-            await tx.execute(sql.DROP_RETRIES, (*key, [seq for seq, _, _ in again]))
+            await tx.execute(sql.DROP_RETRIES, (*key, tuple(seq for seq, _, _ in again)))
         await tx.execute(shard_sql.RESOLVED, (*key, epoch))
         await tx.execute(shard_sql.RECOUNT, (*key, *key))
         next_due = await next_retry(tx, key)
@@ -206,7 +206,7 @@ async def _follow(tx: Transaction, batches: Sequence[Batch]) -> None:
     for batch in batches:
         ended = [fact.seq for fact in batch.facts if fact.attempt > 1 and fact.retry is None]
         if ended:
-            await tx.execute(sql.DROP_RETRIES, (batch.campaign, batch.shard, ended))
+            await tx.execute(sql.DROP_RETRIES, (batch.campaign, batch.shard, tuple(ended)))
     await _put_retries(tx, batches)
 
 

@@ -6,6 +6,7 @@ caller is fenced and must stop that shard at once (R2).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from campaignd.model import Attempt, Taken
@@ -51,18 +52,26 @@ async def content(db: Database, campaign: int) -> Content:
     return Content(str(account), spec.encode(), fields.encode(), float(started_at or 0))
 
 
-async def open_campaigns(db: Database, now: float, limit: int) -> list[OpenCampaign]:
-    """Running campaigns with a shard whose work is due at `now` (epoch seconds)."""
+async def open_campaigns(db: Database, now: float, *, after: int, limit: int) -> list[OpenCampaign]:
+    """Running campaigns with a shard whose work is due at `now` (epoch seconds), by id, from the
+    first one above `after`."""
     async with db.statement() as tx:
-        rows = await tx.fetch(sql.OPEN_CAMPAIGNS, (now, limit))
+        rows = await tx.fetch(sql.OPEN_CAMPAIGNS, (after, now, limit))
     return [OpenCampaign(int(row[0]), str(row[1]), float(row[2] or 0)) for row in rows]
 
 
-async def open_shards(db: Database, campaign: int, now: float, limit: int) -> list[int]:
-    """Unfinished shards of a campaign with work due at `now`, the longest due first."""
+async def open_shards(
+    db: Database, campaigns: Sequence[int], now: float, limit: int
+) -> list[tuple[int, int]]:
+    """Unfinished shards with work due at `now`, the longest due first; of each campaign at most
+    `limit`, so that a campaign's size does not matter."""
+    if not campaigns:
+        return []
+    statement = "UNION ALL".join([sql.OPEN_SHARDS] * len(campaigns))
+    arguments = [value for campaign in campaigns for value in (campaign, now, limit)]
     async with db.statement() as tx:
-        rows = await tx.fetch(sql.OPEN_SHARDS, (campaign, now, limit))
-    return [int(row[0]) for row in rows]
+        rows = await tx.fetch(statement, arguments)
+    return [(int(row[0]), int(row[1])) for row in rows]
 
 
 async def take(db: Database, campaign: int, shard: int, host: str) -> Taken | None:
@@ -107,7 +116,7 @@ async def claim_retries(
         rows = await tx.fetch(ledger_sql.DUE_RETRIES, (*key, now, limit))
         if rows:
             seqs = [int(row[0]) for row in rows]
-            await tx.execute(ledger_sql.CLAIM_RETRIES, (epoch, *key, seqs))
+            await tx.execute(ledger_sql.CLAIM_RETRIES, (epoch, *key, tuple(seqs)))
         next_due = await next_retry(tx, key)
     attempts = [Attempt(int(row[0]), int(row[1]), bool(row[2])) for row in rows]
     return ClaimedRetries(attempts, next_due)
@@ -160,5 +169,5 @@ async def states(db: Database, campaigns: list[int]) -> dict[int, str]:
     if not campaigns:
         return {}
     async with db.statement() as tx:
-        rows = await tx.fetch(sql.STATES, (campaigns,))
+        rows = await tx.fetch(sql.STATES, (tuple(campaigns),))
     return {int(row[0]): str(row[1]) for row in rows}

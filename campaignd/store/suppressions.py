@@ -12,7 +12,7 @@ from campaignd.store.sql import campaigns as sql
 async def add(db: Database, account: str, key: bytes, reason: str, now: float) -> None:
     """Suppresses an address from `now` (epoch seconds) on; repeating it updates the reason."""
     async with db.statement() as tx:
-        await tx.execute(sql.SUPPRESS, (account, key, reason, now))
+        await tx.execute(sql.SUPPRESS, (account, key, reason, now, reason))
 
 
 async def remove(db: Database, account: str, key: bytes) -> bool:

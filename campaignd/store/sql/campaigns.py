@@ -1,9 +1,9 @@
-"""Statements about campaigns, suppressions and the version of the schema."""
+"""Statements about campaigns and suppressions."""
 
 from typing import Final
 
-_COLUMNS: Final = """
-    c.id, c.account, c.enqueue_key, c.name, c.state, c.reason,
+_SELECT: Final = """
+SELECT c.id, c.account, c.enqueue_key, c.name, c.state, c.reason,
     c.total, c.input_rows, c.invalid_rows, c.duplicate_rows,
     UNIX_TIMESTAMP(c.created_at), UNIX_TIMESTAMP(c.starts_at),
     UNIX_TIMESTAMP(c.started_at), UNIX_TIMESTAMP(c.finished_at)
@@ -15,22 +15,27 @@ INSERT INTO campaigns
 VALUES (%s, %s, %s, 'loading', %s, '[]', %s, FROM_UNIXTIME(%s))
 """
 
-GET: Final = f"SELECT {_COLUMNS} FROM campaigns c WHERE c.id = %s"
+GET: Final = _SELECT + "FROM campaigns c WHERE c.id = %s"
 
-BY_KEY: Final = f"""
-SELECT {_COLUMNS}, c.fingerprint, c.fields FROM campaigns c
+BY_KEY: Final = (
+    _SELECT
+    + """, c.fingerprint, c.fields FROM campaigns c
 WHERE c.account = %s AND c.enqueue_key = %s
 """
+)
 
-LIST: Final = f"""
-SELECT {_COLUMNS} FROM campaigns c
+LIST: Final = (
+    _SELECT
+    + """FROM campaigns c
 WHERE c.id < %s AND (%s IS NULL OR c.account = %s) AND (%s IS NULL OR c.state = %s)
 ORDER BY c.id DESC
 LIMIT %s
 """
+)
 
-SUMMARIES: Final = f"""
-SELECT {_COLUMNS},
+SUMMARIES: Final = (
+    _SELECT
+    + """,
     COALESCE(SUM(s.deferred), 0), COALESCE(SUM(s.accepted), 0), COALESCE(SUM(s.rejected), 0),
     COALESCE(SUM(s.expired), 0), COALESCE(SUM(s.suppressed), 0), COALESCE(SUM(s.`unknown`), 0),
     COALESCE(SUM(s.maybe_duplicates), 0)
@@ -38,6 +43,7 @@ FROM campaigns c LEFT JOIN shards s ON s.campaign_id = c.id
 WHERE c.id IN %s
 GROUP BY c.id
 """
+)
 
 # Assignments run from left to right, so `total` and `enqueue_key` still see the old state: an
 # audience that was not complete when its campaign is cancelled is about to be deleted.
@@ -70,7 +76,7 @@ DELETE: Final = "DELETE FROM campaigns WHERE id = %s AND state = 'cancelled' AND
 SUPPRESS: Final = """
 INSERT INTO suppressions (account, address_key, reason, created_at)
 VALUES (%s, %s, %s, FROM_UNIXTIME(%s))
-ON DUPLICATE KEY UPDATE reason = VALUES(reason)
+ON DUPLICATE KEY UPDATE reason = %s
 """
 
 UNSUPPRESS: Final = "DELETE FROM suppressions WHERE account = %s AND address_key = %s"

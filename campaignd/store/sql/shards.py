@@ -5,7 +5,7 @@ from typing import Final
 OPEN_CAMPAIGNS: Final = """
 SELECT c.id, c.account, UNIX_TIMESTAMP(c.started_at)
 FROM campaigns c
-WHERE c.state = 'running' AND EXISTS (
+WHERE c.state = 'running' AND c.id > %s AND EXISTS (
     SELECT 1 FROM shards s
     WHERE s.campaign_id = c.id AND s.finished = 0 AND s.due_at <= FROM_UNIXTIME(%s))
 ORDER BY c.id
@@ -19,10 +19,10 @@ SELECT account, spec, fields, UNIX_TIMESTAMP(started_at) FROM campaigns WHERE id
 """
 
 OPEN_SHARDS: Final = """
-SELECT shard FROM shards
+(SELECT campaign_id, shard FROM shards
 WHERE campaign_id = %s AND finished = 0 AND due_at <= FROM_UNIXTIME(%s)
 ORDER BY due_at, shard
-LIMIT %s
+LIMIT %s)
 """
 
 LOCK: Final = """

@@ -1,0 +1,24 @@
+"""Composing: recipient to wire bytes, compiled once per campaign.
+
+`campaign` reads a campaign file into a `spec`; `mime` compiles the spec into a `Composer`, which
+makes one recipient's message from its merge values. `template` compiles the templates, by
+`codegen` and `expressions`; `functions` and `meter` are all they may call; `text` derives a text
+from HTML. `row` and `values` clean what is put in; `headers`, `encoding` and `skeleton` make sure
+that it stays in its place. Nothing in here does I/O but `campaign`, and nothing knows of SMTP but
+its rules for lines and dots.
+"""
+
+from campaignd.compose.campaign import load_campaign
+from campaignd.compose.headers import date_header
+from campaignd.compose.mime import Composed, Composer
+from campaignd.compose.spec import CampaignSpec, decode_spec, encode_spec
+
+__all__ = [
+    "CampaignSpec",
+    "Composed",
+    "Composer",
+    "date_header",
+    "decode_spec",
+    "encode_spec",
+    "load_campaign",
+]

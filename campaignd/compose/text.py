@@ -1,0 +1,226 @@
+"""Derives the plain text of a message from its HTML, on the template's source.
+
+The result is a template again, with the same constructs in the same order: one rendering per
+recipient then makes the text, and no HTML is parsed per recipient. Statements are all kept,
+whatever markup they stand in; output (`{{ }}`) is kept where the HTML shows it, and in links.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Final
+
+import jinja2
+
+from campaignd.errors import TemplateError
+
+_FIRST: Final = 0x100000
+"""Placeholders for constructs are characters of the last private plane; one each."""
+_MOST: Final = 0xFFFD
+_MARK: Final = re.compile("[\U00100000-\U0010fffd]")
+_SPACES: Final = re.compile("[ \t\r\n\f\xa0]+")
+
+_PARAGRAPHS: Final = frozenset(
+    "p h1 h2 h3 h4 h5 h6 ul ol dl table blockquote pre article section header footer form"
+    " fieldset figure".split()
+)
+_LINES: Final = frozenset("div li tr dt dd br hr address caption legend center main nav".split())
+_HIDDEN: Final = frozenset("head style script title template noscript".split())
+_VOID_LINES: Final = {"hr": "-" * 20}
+
+_LEXER: Final = jinja2.Environment()  # noqa: S701 - it only splits a source into tokens
+
+
+def derive(html: str) -> str:
+    """The source of a text template, from that of an HTML template that has been parsed.
+
+    Raises TemplateError when it has more constructs than can be told apart.
+    """
+    constructs: list[str] = []
+    marked = []
+    for is_construct, piece in _split(_MARK.sub("\ufffd", html)):
+        if is_construct:
+            marked.append(chr(_FIRST + len(constructs)))
+            constructs.append(piece)
+        else:
+            marked.append(piece)
+    if len(constructs) > _MOST:
+        raise TemplateError("too many template tags to derive a text")
+    writer = _TextWriter(constructs)
+    writer.feed("".join(marked))
+    writer.close()
+    plain = writer.text().replace("{", '{{ "{" }}')
+    return _MARK.sub(lambda mark: constructs[ord(mark[0]) - _FIRST], plain)
+
+
+def _split(source: str) -> Iterator[tuple[bool, str]]:
+    """The source's literal text, and its constructs without whitespace control: the text lays
+    out its own white space."""
+    construct: list[str] = []
+    for _, kind, value in _LEXER.lex(source):
+        if kind == "data":
+            yield False, value
+        elif kind in ("block_begin", "variable_begin"):
+            construct = [value.rstrip("-+")]
+        elif kind in ("block_end", "variable_end"):
+            yield True, "".join(construct) + value.lstrip("-+").rstrip()
+            construct = []
+        elif construct and not kind.startswith(("comment", "raw")):
+            construct.append(value)
+
+
+class _TextWriter(HTMLParser):
+    """Lays out text as a browser without styles would, in lines of any length."""
+
+    def __init__(self, constructs: list[str]) -> None:
+        super().__init__(convert_charrefs=True)
+        self._constructs = constructs
+        self._parts: list[str] = []
+        self._breaks = 2
+        """Line breaks that the text ends with; it begins as if after an empty line."""
+        self._wanted = 0
+        """Line breaks to put before the next text."""
+        self._space = False
+        self._hidden = 0
+        self._preformatted = 0
+        self._links: list[tuple[str, int]] = []
+
+    def text(self) -> str:
+        plain = "".join(self._parts).rstrip(" \n")
+        return plain + "\n" if plain else ""
+
+    # What HTMLParser calls
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        raw = self.get_starttag_text() or ""
+        link = ""
+        if tag == "a" and not self._hidden:
+            link = (dict(attrs).get("href") or "").strip()
+            self._links.append((link, len(self._parts)))
+        self._statements(raw, but_not=link)
+        if tag in _HIDDEN:
+            self._hidden += 1
+        elif not self._hidden:
+            self._open(tag, dict(attrs))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _HIDDEN:
+            self._hidden = max(0, self._hidden - 1)
+        elif tag == "body":
+            self._hidden = 0
+        elif not self._hidden:
+            self._close(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self._hidden:
+            self._statements(data)
+            return
+        for piece in re.split("([\U00100000-\U0010fffd])", data):
+            if _MARK.fullmatch(piece):
+                self._construct(piece)
+            elif piece:
+                self._literal(piece)
+
+    def handle_comment(self, data: str) -> None:
+        self._statements(data)
+
+    def handle_decl(self, decl: str) -> None:
+        self._statements(decl)
+
+    def handle_pi(self, data: str) -> None:
+        self._statements(data)
+
+    def unknown_decl(self, data: str) -> None:
+        self._statements(data)
+
+    # Layout
+
+    def _open(self, tag: str, attrs: dict[str, str | None]) -> None:
+        if tag in _PARAGRAPHS:
+            self._want(2)
+        elif tag in _LINES:
+            self._want(1)
+        if tag == "br" and self._breaks:
+            self._parts.append("\n")
+            self._breaks += 1
+        elif tag == "li":
+            self._write("* ")
+            self._space = False
+        elif tag in ("td", "th"):
+            self._space = not self._breaks
+        elif tag in _VOID_LINES:
+            self._write(_VOID_LINES[tag])
+            self._want(1)
+        elif tag == "img" and attrs.get("alt"):
+            self.handle_data(attrs["alt"] or "")
+        self._preformatted += tag == "pre"
+
+    def _close(self, tag: str) -> None:
+        if tag == "a" and self._links:
+            link, since = self._links.pop()
+            shown = "".join(self._parts[since:]).strip()
+            bare = link.removeprefix("mailto:")
+            if bare and not bare.startswith("#") and bare != shown:
+                self._space = bool(shown)
+                self._write(f"({bare})" if shown else bare)
+            elif link != shown:
+                self._statements(link)
+        if tag == "pre":
+            self._preformatted = max(0, self._preformatted - 1)
+        if tag in _PARAGRAPHS:
+            self._want(2)
+        elif tag in _LINES:
+            self._want(1)
+
+    def _want(self, breaks: int) -> None:
+        self._wanted = max(self._wanted, breaks)
+        self._space = False
+
+    def _literal(self, data: str) -> None:
+        if self._preformatted:
+            self._write(data)
+            self._breaks = len(data) - len(data.rstrip("\n"))
+            return
+        words = _SPACES.sub(" ", data)
+        if words.startswith(" "):
+            self._space = True
+        if words.strip(" "):
+            self._write(words.strip(" "))
+            self._space = words.endswith(" ")
+
+    def _construct(self, mark: str) -> None:
+        if self._is_statement(mark):
+            self._settle()
+            self._parts.append(mark)
+        else:
+            self._write(mark)
+
+    def _write(self, text: str) -> None:
+        self._settle()
+        self._parts.append(text)
+        self._breaks = 0
+
+    def _settle(self) -> None:
+        """Puts the white space that is due, so that it stays on this side of what follows: in
+        or out of a condition like the text that asked for it."""
+        missing = self._wanted - self._breaks
+        if missing > 0:
+            self._parts.append("\n" * missing)
+            self._breaks = self._wanted
+        elif self._space and not self._breaks and not self._wanted:
+            if not self._parts[-1].endswith(" "):
+                self._parts.append(" ")
+        self._wanted = 0
+        self._space = False
+
+    def _statements(self, data: str, but_not: str = "") -> None:
+        """Keeps the statements of what is not shown; `but_not` is kept elsewhere."""
+        kept = set(but_not)
+        for mark in _MARK.findall(data):
+            if self._is_statement(mark) and mark not in kept:
+                self._parts.append(mark)
+
+    def _is_statement(self, mark: str) -> bool:
+        return self._constructs[ord(mark) - _FIRST].startswith("{%")
