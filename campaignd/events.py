@@ -24,6 +24,7 @@ CAUSES: Final = 1_000
 """Causes remembered; more at once do not happen, and would only log a line too many."""
 
 _log: Final = logging.getLogger("campaignd")
+_log.addHandler(logging.NullHandler())  # silent until `setup`: commands answer by themselves
 _last: Final[dict[str, tuple[float, int]]] = {}
 
 

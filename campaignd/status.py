@@ -117,7 +117,7 @@ def standing(summary: CampaignSummary, work: Work, news: News, now: float) -> St
     campaign = summary.campaign
     rate = 0.0
     if campaign.state is not CampaignState.FINISHED:
-        rate = sum(host.rates.get(campaign.id, 0.0) for host in news.hosts)
+        rate = sum((host.rates.get(campaign.id, 0.0) for host in news.hosts), 0.0)
     return Standing(
         summary, reason(summary, work, news, now), rate, _eta(campaign.state, summary.counts, rate)
     )

@@ -95,7 +95,9 @@ class CsvReader:
             reader = csv.reader(_from(lines, start), strict=True)
             try:
                 for row in reader:
-                    if clean or self._check_utf8(first + row_start, row):
+                    if self._header is None and row:
+                        self._take_header(row)
+                    elif clean or self._check_utf8(first + row_start, row):
                         numbers.append(first + row_start)
                         rows.append(row)
                     row_start = start + reader.line_num
@@ -113,8 +115,6 @@ class CsvReader:
     def _check_utf8(self, line: int, row: list[str]) -> bool:
         if is_utf8("".join(row)):
             return True
-        if self._header is None:
-            raise UsageError("recipients: the header is not valid UTF-8; save the file as UTF-8")
         self._reject(line, readable(row[self._email]) if len(row) > self._email else "", BAD_UTF8)
         return False
 
@@ -148,6 +148,8 @@ class CsvReader:
         return good_lines, good_rows
 
     def _take_header(self, row: list[str]) -> None:
+        if not is_utf8("".join(row)):
+            raise UsageError("recipients: the header is not valid UTF-8; save the file as UTF-8")
         names = [name.strip() for name in row]
         columns = [number for number, name in enumerate(names) if name.lower() == EMAIL]
         if not columns:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from campaignd.audience.prepare import DUPLICATE, Prepared, prepare
 from campaignd.audience.rejects import RejectsFile
-from campaignd.audience.rows import Reject, RowReader, Rows
+from campaignd.audience.rows import Reject, RowReader, Rows, joined
 from campaignd.audience.source import Input
 from campaignd.errors import UsageError
 from campaignd.store.audience import Batch, Loader, Recipient
@@ -52,7 +52,7 @@ class Feed:
         loader: Loader,
         rejects: RejectsFile,
         *,
-        check: Check,
+        check: Check | None,
         report: Report | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -60,7 +60,7 @@ class Feed:
         self._reader = reader
         self._loader = loader
         self._rejects = rejects
-        self._check: Check | None = check
+        self._check = check
         self._report = report
         self._clock = clock
         self._skip = loader.progress.input_rows
@@ -129,7 +129,7 @@ class Feed:
         return settle
 
     def _parsed(self, waiting: list[Rows]) -> _Parsed:
-        return _Parsed(prepare(_joined(waiting)), tuple(self._reader.fields), self._octets)
+        return _Parsed(prepare(joined(waiting)), tuple(self._reader.fields), self._octets)
 
     def _skipped(self, rows: Rows) -> Rows:
         """Leaves out what an earlier enqueue has committed."""
@@ -140,14 +140,3 @@ class Feed:
         if not self._skip:
             self._rejects.resume(rows.line_of(skipped - 1))
         return rows.after(skipped)
-
-
-def _joined(parts: list[Rows]) -> Rows:
-    if len(parts) == 1:
-        return parts[0]
-    return Rows(
-        [line for part in parts for line in part.lines],
-        [email for part in parts for email in part.emails],
-        [values for part in parts for values in part.values],
-        [reject for part in parts for reject in part.rejects],
-    )

@@ -9,17 +9,15 @@ from __future__ import annotations
 import csv
 import io
 import os
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
 from campaignd.audience.rows import Reject
 from campaignd.errors import UsageError
+from campaignd.spreadsheet import cell
 
 _HEADER: Final = "line,email,reason\n"
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What makes a spreadsheet take a cell for a formula; such cells get an apostrophe in front."""
 
 
 class RejectsFile:
@@ -41,8 +39,7 @@ class RejectsFile:
     def begin(self) -> None:
         """Removes what an earlier enqueue may have left."""
         try:
-            if self._path.is_symlink() or (self._path.exists() and not self._path.is_file()):
-                raise UsageError(f"rejects file {self._path}: is not a plain file; use --rejects")
+            self._check_plain()
             self._path.unlink(missing_ok=True)
         except OSError as error:
             raise self._trouble(error) from None
@@ -50,23 +47,19 @@ class RejectsFile:
     def resume(self, last: int) -> None:
         """Keeps the rows up to line `last` and appends from there."""
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            self._check_plain()
+            with self._path.open(newline="", encoding="utf-8", errors="replace") as old:
+                kept = [row for row in csv.reader(old) if row and row[0].isdecimal()]
         except FileNotFoundError:
             return
         except OSError as error:
             raise self._trouble(error) from None
-        with open(fd, newline="", encoding="utf-8", errors="replace") as old:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise UsageError(f"rejects file {self._path}: is not a plain file; use --rejects")
-            kept = [row for row in csv.reader(old) if row and row[0].isdigit()]
         self.begin()
         self._write([row for row in kept if int(row[0]) <= last])
 
     def add(self, rejects: Iterable[Reject]) -> None:
         """Writes rejects, the lowest line first, out to the operating system."""
-        self._write(
-            [(line, _cell(email), _cell(reason)) for line, email, reason in sorted(rejects)]
-        )
+        self._write([(line, cell(email), cell(reason)) for line, email, reason in sorted(rejects)])
 
     def close(self) -> None:
         if self._file is not None:
@@ -86,9 +79,9 @@ class RejectsFile:
         except OSError as error:
             raise self._trouble(error) from None
 
+    def _check_plain(self) -> None:
+        if self._path.is_symlink() or (self._path.exists() and not self._path.is_file()):
+            raise UsageError(f"rejects file {self._path}: is not a plain file; use --rejects FILE")
+
     def _trouble(self, error: OSError) -> UsageError:
         return UsageError(f"rejects file {self._path}: {error.strerror}; use --rejects FILE")
-
-
-def _cell(text: str) -> str:
-    return "'" + text if text.startswith(_FORMULA) else text

@@ -65,6 +65,18 @@ class Rows(NamedTuple):
 NO_ROWS: Final = Rows((), (), (), ())
 
 
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Consecutive parts as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Rows(
+        [line for part in parts for line in part.lines],
+        [email for part in parts for email in part.emails],
+        [values for part in parts for values in part.values],
+        [reject for part in parts for reject in part.rejects],
+    )
+
+
 class RowReader(Protocol):
     """Turns the bytes of one input format into rows."""
 
@@ -132,7 +144,7 @@ class LineBuffer:
 
 def check_encoding(start: bytes) -> bytes:
     """The start of a file without its UTF-8 byte order mark. Raises UsageError for UTF-16."""
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in start[:64]:
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in start.split(b"\n", 1)[0]:
         raise UsageError("recipients: this looks like UTF-16 or a binary file; save it as UTF-8")
     return start.removeprefix(b"\xef\xbb\xbf")
 

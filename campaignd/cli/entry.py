@@ -9,14 +9,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import click
 
 from campaignd import __version__
+from campaignd.cli.failures import expected
 from campaignd.cli.settings import Settings
-from campaignd.errors import Outage, UsageError
 
 FAILED: Final = 1
 INTERRUPTED: Final = 130
@@ -96,28 +96,14 @@ def main(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return FAILED
-    except (UsageError, Outage) as error:
-        return _fail([error])
-    except BaseExceptionGroup as group:
-        expected = list(_leaves(group))
-        if not all(isinstance(error, UsageError | Outage) for error in expected):
+    except Exception as error:
+        lines = expected(error)
+        if not lines:
             raise
-        return _fail(expected)
+        for line in lines:
+            click.echo(f"error: {line}", err=True)
+        return FAILED
     return status if isinstance(status, int) else 0
-
-
-def _fail(errors: Iterable[BaseException]) -> int:
-    for line in dict.fromkeys(" ".join(str(error).split("\n")) for error in errors):
-        click.echo(f"error: {line}", err=True)
-    return FAILED
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
 
 
 def _silence_stdout() -> None:

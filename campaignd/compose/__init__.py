@@ -9,8 +9,8 @@ its rules for lines and dots.
 """
 
 from campaignd.compose.campaign import load_campaign
+from campaignd.compose.composer import Composed, Composer
 from campaignd.compose.headers import date_header
-from campaignd.compose.mime import Composed, Composer
 from campaignd.compose.spec import CampaignSpec, decode_spec, encode_spec
 
 __all__ = [

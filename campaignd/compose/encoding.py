@@ -65,11 +65,12 @@ def lines_fit(octets: bytes) -> bool:
     return True
 
 
-def stuff_dots(octets: bytes) -> bytes:
-    """Doubles a dot that begins a line, other than the first (RFC 5321, 4.5.2)."""
-    if b"\r\n." in octets:
-        return octets.replace(b"\r\n.", b"\r\n..")
-    return octets
+def for_data(message: bytes) -> bytes:
+    """A whole message, header and body, as the DATA phase carries it: dots that begin a line
+    are doubled, and the final dot stands at the end (RFC 5321, 4.5.2)."""
+    if b"\r\n." in message:
+        message = message.replace(b"\r\n.", b"\r\n..")
+    return message + (b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n")
 
 
 def _quoted_printable(octets: bytes) -> bytes:

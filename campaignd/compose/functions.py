@@ -29,6 +29,16 @@ _ESCAPED_GROWTH: Final = 5
 
 _FORMAT: Final = re.compile(r"(?:[^%]|%%|%[-+ 0]?\d{0,2}(?:\.\d{1,2})?[sdifeEgGxX])*", re.DOTALL)
 
+_TEST_NAMES: Final = (
+    "boolean eq equalto false float ge greaterthan gt integer le lessthan lower lt ne number"
+    " string true upper"
+)
+_METHOD_NAMES: Final = (
+    "capitalize casefold count endswith find isalnum isalpha isdigit islower isnumeric isspace"
+    " istitle isupper lower lstrip removeprefix removesuffix rfind rsplit rstrip split"
+    " splitlines startswith strip swapcase title upper"
+)
+
 _PLAIN: Final = ImmutableSandboxedEnvironment()
 _HTML: Final = ImmutableSandboxedEnvironment(autoescape=True)
 
@@ -36,6 +46,12 @@ _HTML: Final = ImmutableSandboxedEnvironment(autoescape=True)
 def _bounded(length: int) -> None:
     if length > MAX_OUTPUT_CHARACTERS:
         raise Overrun(f"the template makes a text of more than {MAX_OUTPUT_CHARACTERS} characters")
+
+
+def _kind(value: object) -> str:
+    """What a template's author calls this type."""
+    kinds = {str: "a text", list: "a list", bool: "a truth value", type(None): "nothing"}
+    return next((kind for type_, kind in kinds.items() if isinstance(value, type_)), "a number")
 
 
 def _number(value: Any) -> Any:
@@ -49,8 +65,8 @@ def _numeric(symbol: str, function: Callable[[Any, Any], Any]) -> Callable[[Any,
         if isinstance(left, (int, float)) and isinstance(right, (int, float)):
             return _number(function(left, right))
         raise TypeError(
-            f"{symbol} needs two numbers, not a {type(left).__name__} and a {type(right).__name__}"
-            ": use the filter int or float"
+            f"{symbol} needs two numbers, not {_kind(left)} and {_kind(right)}:"
+            " use the filter int or float"
         )
 
     return operator
@@ -72,20 +88,20 @@ _modulo: Final = _numeric("%", lambda left, right: left % right)
 
 def _contains(item: Any, container: Any) -> bool:
     if isinstance(container, str) and not isinstance(item, str):
-        raise TypeError(f"a {type(item).__name__} cannot be in a text")
+        raise TypeError(f"{_kind(item)} cannot be in a text")
     return item in container
 
 
 def _item(value: Any, key: Any) -> Any:
     """`value[key]`; None, which is `missing`, beyond the end."""
     if not isinstance(value, (str, list)) or not isinstance(key, int):
-        raise TypeError(f"a {type(value).__name__} has no item {str(key)[:40]!r}")
+        raise TypeError(f"{_kind(value)} has no item {str(key)[:40]!r}")
     return value[key] if -len(value) <= key < len(value) else None
 
 
 def _cut(value: Any, start: Any, stop: Any, step: Any) -> Any:
     if not isinstance(value, (str, list)):
-        raise TypeError(f"a {type(value).__name__} has no slices")
+        raise TypeError(f"{_kind(value)} has no slices")
     return value[start:stop:step]
 
 
@@ -175,6 +191,10 @@ def _trim(value: Any, chars: str | None = None) -> str:
     return jinja.do_trim(value, chars)
 
 
+def _characters(value: Any) -> list[Any]:
+    return list(value)
+
+
 def _first(value: Any) -> Any:
     return _item(value, 0)
 
@@ -186,7 +206,7 @@ def _last(value: Any) -> Any:
 def _method(name: str) -> Callable[..., Any]:
     def method(text: Any, *args: Any) -> Any:
         if not isinstance(text, str):
-            raise TypeError(f"{name}() needs a text, not a {type(text).__name__}")
+            raise TypeError(f"{name}() needs a text, not {_kind(text)}")
         return getattr(text, name)(*args)
 
     return method
@@ -208,7 +228,7 @@ def _filters(html: bool) -> dict[str, Callable[..., Any]]:
         "join": partial(_join, context),
         "last": _last,
         "length": len,
-        "list": list,
+        "list": _characters,
         "lower": jinja.do_lower,
         "max": partial(_extreme, jinja.do_max),
         "min": partial(_extreme, jinja.do_min),
@@ -243,31 +263,26 @@ DERIVED_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
 """For a text that is derived from HTML: there is nothing to escape, and what the HTML takes as
 markup must lose it."""
 
-CAN_MAKE_CONTROLS: Final = frozenset({"striptags"})
-"""Filters that can turn printable text into controls or line breaks (`&#10;`)."""
+CAN_MAKE_CONTROLS: Final = frozenset({jinja.do_striptags})
+"""What can turn printable text into controls or line breaks (`&#10;`)."""
 
-KNOWN_TO_JINJA: Final = frozenset(_PLAIN.filters)
+MAY_GIVE_NONE: Final = frozenset({"first", "last", "min", "max"})
+"""Filters that give None, which is `missing`, for an empty list."""
 
-TESTS: Final[Mapping[str, Callable[..., Any]]] = {
-    name: jinja_tests.TESTS[name]
-    for name in (
-        "boolean eq equalto false float ge greaterthan gt integer le lessthan lower lt ne number"
-        " string true upper"
-    ).split()
-} | {
-    "in": _contains,
-    "odd": lambda value: _modulo(value, 2) == 1,
-    "even": lambda value: _modulo(value, 2) == 0,
-    "divisibleby": lambda value, num: _modulo(value, num) == 0,
-}
+
+def _tests() -> dict[str, Callable[..., Any]]:
+    tests: dict[str, Any] = {name: jinja_tests.TESTS[name] for name in _TEST_NAMES.split()}
+    tests["in"] = _contains
+    tests["odd"] = lambda value: _modulo(value, 2) == 1
+    tests["even"] = lambda value: _modulo(value, 2) == 0
+    tests["divisibleby"] = lambda value, num: _modulo(value, num) == 0
+    return tests
+
+
+TESTS: Final[Mapping[str, Callable[..., Any]]] = _tests()
 
 METHODS: Final[Mapping[str, Callable[..., Any]]] = {
-    name: _method(name)
-    for name in (
-        "capitalize casefold count endswith find isalnum isalpha isdigit islower isnumeric isspace"
-        " istitle isupper lower lstrip removeprefix removesuffix rfind rsplit rstrip split"
-        " splitlines startswith strip swapcase title upper"
-    ).split()
+    name: _method(name) for name in _METHOD_NAMES.split()
 }
 """Methods of texts that templates may call. `format`, `join`, `replace` and those that pad are
 filters here, or not there at all."""

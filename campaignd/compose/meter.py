@@ -50,7 +50,7 @@ class Meter:
     def output(self) -> str:
         return "".join(self._parts)
 
-    def apply(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    def apply(self, function: Callable[..., Any], /, *args: Any, **options: Any) -> Any:
         """Calls a filter, method or operator; what it takes and gives is charged."""
         units = 1
         for value in args:

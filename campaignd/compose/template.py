@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import jinja2
 from jinja2 import nodes
 
-from campaignd.compose.codegen import Compiled, Render, generate
+from campaignd.compose.codegen import Compiled, Form, Render, generate
 from campaignd.compose.columns import Columns
 from campaignd.compose.expressions import Unfit
 from campaignd.errors import RowError, TemplateError
@@ -67,15 +67,6 @@ class Template(NamedTuple):
     value has."""
 
 
-class Form(NamedTuple):
-    """What kind of text a template makes."""
-
-    html: bool = False
-    derived: bool = False
-    line_break: str = "\r\n"
-    escape_fields: bool = True
-
-
 HEADER: Final = Form(line_break=" ")
 TEXT: Final = Form()
 DERIVED_TEXT: Final = Form(derived=True)
@@ -89,14 +80,7 @@ def compile_template(source: str, origin: Origin, columns: Columns, form: Form) 
     have and for columns that do not exist."""
     tree = parse(source, origin)
     try:
-        compiled = generate(
-            tree,
-            columns,
-            html=form.html,
-            derived=form.derived,
-            escape_fields=form.escape_fields,
-            line_break=form.line_break,
-        )
+        compiled = generate(tree, columns, form)
         return _load(compiled, origin, tree)
     except Unfit as error:
         raise TemplateError(f"{origin.locate(error.line)}: {error}") from None

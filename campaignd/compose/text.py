@@ -22,12 +22,15 @@ _MOST: Final = 0xFFFD
 _MARK: Final = re.compile("[\U00100000-\U0010fffd]")
 _SPACES: Final = re.compile("[ \t\r\n\f\xa0]+")
 
+_HEADINGS: Final = ("h1", "h2", "h3", "h4", "h5", "h6")
+_SECTIONS: Final = ("article", "section", "header", "footer", "form", "fieldset", "figure")
 _PARAGRAPHS: Final = frozenset(
-    "p h1 h2 h3 h4 h5 h6 ul ol dl table blockquote pre article section header footer form"
-    " fieldset figure".split()
+    ("p", "ul", "ol", "dl", "table", "blockquote", "pre", *_HEADINGS, *_SECTIONS)
 )
-_LINES: Final = frozenset("div li tr dt dd br hr address caption legend center main nav".split())
-_HIDDEN: Final = frozenset("head style script title template noscript".split())
+_LINES: Final = frozenset(
+    ("div", "li", "tr", "dt", "dd", "hr", "address", "caption", "center", "main", "nav")
+)
+_HIDDEN: Final = frozenset(("head", "style", "script", "title", "template", "noscript"))
 _VOID_LINES: Final = {"hr": "-" * 20}
 
 _LEXER: Final = jinja2.Environment()  # noqa: S701 - it only splits a source into tokens
@@ -51,8 +54,11 @@ def derive(html: str) -> str:
     writer = _TextWriter(constructs)
     writer.feed("".join(marked))
     writer.close()
-    plain = writer.text().replace("{", '{{ "{" }}')
-    return _MARK.sub(lambda mark: constructs[ord(mark[0]) - _FIRST], plain)
+    plain = writer.text()
+    # What HTMLParser does not report, such as a tag that never ends, is at the end.
+    lost = [mark for mark in _MARK.findall("".join(marked)) if mark not in plain]
+    plain += "".join(filter(writer.is_statement, lost))
+    return writer.source(plain.replace("{", '{{ "{" }}'))
 
 
 def _split(source: str) -> Iterator[tuple[bool, str]]:
@@ -142,9 +148,8 @@ class _TextWriter(HTMLParser):
             self._want(2)
         elif tag in _LINES:
             self._want(1)
-        if tag == "br" and self._breaks:
-            self._parts.append("\n")
-            self._breaks += 1
+        if tag == "br":
+            self._want(min(max(self._wanted, self._breaks) + 1, 2))
         elif tag == "li":
             self._write("* ")
             self._space = False
@@ -162,7 +167,7 @@ class _TextWriter(HTMLParser):
             link, since = self._links.pop()
             shown = "".join(self._parts[since:]).strip()
             bare = link.removeprefix("mailto:")
-            if bare and not bare.startswith("#") and bare != shown:
+            if bare and not bare.startswith("#") and self.source(bare) != self.source(shown):
                 self._space = bool(shown)
                 self._write(f"({bare})" if shown else bare)
             elif link != shown:
@@ -191,7 +196,7 @@ class _TextWriter(HTMLParser):
             self._space = words.endswith(" ")
 
     def _construct(self, mark: str) -> None:
-        if self._is_statement(mark):
+        if self.is_statement(mark):
             self._settle()
             self._parts.append(mark)
         else:
@@ -209,9 +214,8 @@ class _TextWriter(HTMLParser):
         if missing > 0:
             self._parts.append("\n" * missing)
             self._breaks = self._wanted
-        elif self._space and not self._breaks and not self._wanted:
-            if not self._parts[-1].endswith(" "):
-                self._parts.append(" ")
+        elif self._space and not self._breaks and not self._parts[-1].endswith(" "):
+            self._parts.append(" ")
         self._wanted = 0
         self._space = False
 
@@ -219,8 +223,13 @@ class _TextWriter(HTMLParser):
         """Keeps the statements of what is not shown; `but_not` is kept elsewhere."""
         kept = set(but_not)
         for mark in _MARK.findall(data):
-            if self._is_statement(mark) and mark not in kept:
+            if self.is_statement(mark) and mark not in kept:
                 self._parts.append(mark)
 
-    def _is_statement(self, mark: str) -> bool:
+    def source(self, text: str) -> str:
+        """A text with its constructs in place of their placeholders."""
+        return _MARK.sub(lambda mark: self._constructs[ord(mark[0]) - _FIRST], text)
+
+    def is_statement(self, mark: str) -> bool:
+        """Whether this placeholder is a `{% %}`."""
         return self._constructs[ord(mark) - _FIRST].startswith("{%")

@@ -195,6 +195,9 @@ class Session(asyncio.Protocol):
             self._quick_ack()
         machine = self._machine
         event = machine.receive(data)
+        if event is READY:  # nothing can come after it before the body
+            self._send_body()
+            return
         if event is not NEED_DATA:
             self._act(event)
         if machine.state is State.IDLE:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,8 @@ from campaignd.sandbox.server import tail
 from campaignd.sandbox.supervisor import Supervisor, minimal_environment
 
 _INSTALL_TIMEOUT: Final = 120.0  # seconds; one or two on an idle machine
+_UNFINISHED: Final = ".unfinished-"
+_UNFINISHED_AGE: Final = 3600.0  # seconds; copying takes less than one
 _REVISION: Final = 1  # of the arguments below: a change makes older copies useless
 
 
@@ -27,11 +30,12 @@ def create(target: Path, binaries: Binaries, supervisor: Supervisor) -> None:
     Raises SandboxError with the installer's last words if it fails.
     """
     version = mariadb_version(binaries.mariadbd)
-    kept = _cache_folder() / f"mariadb-{version}-{_REVISION}"
-    try:
-        shutil.copytree(kept, target)
-    except (OSError, shutil.Error):  # not there, or being deleted
-        shutil.rmtree(target, ignore_errors=True)
+    cache = _cache_folder()
+    if cache is None:
+        _install(target, binaries, supervisor)
+        return
+    kept = cache / f"mariadb-{version}-{_REVISION}"
+    if not _copy(kept, target):
         _install(target, binaries, supervisor)
         _keep(target, kept)
 
@@ -66,22 +70,45 @@ def _install(target: Path, binaries: Binaries, supervisor: Supervisor) -> None:
         )
 
 
+def _copy(kept: Path, target: Path) -> bool:
+    """Whether it was there, ours, and has been copied."""
+    try:
+        if kept.stat().st_uid == os.geteuid():
+            shutil.copytree(kept, target)
+            return True
+    except OSError:  # not there, or deleted meanwhile
+        shutil.rmtree(target, ignore_errors=True)
+    return False
+
+
 def _keep(prepared: Path, kept: Path) -> None:
     """Copies it to the cache in one visible step; does without if that cannot be written."""
     unfinished: str | None = None
     try:
         kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = tempfile.mkdtemp(prefix=".unfinished-", dir=kept.parent)
+        _sweep(kept.parent)
+        unfinished = tempfile.mkdtemp(prefix=_UNFINISHED, dir=kept.parent)
         copy = shutil.copytree(prepared, Path(unfinished) / kept.name)
         os.sync()  # a cache that a power cut left half written would stay so
         copy.rename(kept)
-    except (OSError, shutil.Error):
+    except OSError:
         pass
     finally:
         if unfinished is not None:
             shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _cache_folder() -> Path:
+def _sweep(cache: Path) -> None:
+    """Removes what a killed process has left half copied."""
+    for folder in cache.glob(f"{_UNFINISHED}*"):
+        if folder.stat().st_mtime < time.time() - _UNFINISHED_AGE:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cache_folder() -> Path | None:
+    """None for a user without a home."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "campaignd"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "campaignd"
+    except RuntimeError:
+        return None

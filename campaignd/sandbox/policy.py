@@ -86,6 +86,16 @@ class SinkPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         if sum(rule.share for rule in self.rules) > 1 + 1e-9:
             raise ValueError("the shares of the rules add up to more than 1")
 
+    def extensions(self) -> list[bytes]:
+        """What EHLO announces, but for STARTTLS and AUTH."""
+        switches = (
+            (b"PIPELINING", self.pipelining),
+            (b"8BITMIME", self.eight_bit_mime),
+            (b"SMTPUTF8", self.smtputf8),
+            (b"ENHANCEDSTATUSCODES", self.enhanced_status_codes),
+        )
+        return [b"SIZE %d" % self.size_limit, *(name for name, on in switches if on)]
+
     def rule_for(self, recipient: str) -> Rule | None:
         """The rule that meets an address, whichever attempt it is; None: it is accepted."""
         if not self.rules:

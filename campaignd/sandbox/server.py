@@ -57,6 +57,7 @@ class Server(abc.ABC):
 
     def launch(self) -> None:
         """Starts the process and does not wait until it is ready."""
+        self._supervisor.check_open()
         if self.running:
             raise SandboxError(f"{self.name} runs already")
         self._child = self._supervisor.spawn(self.command(), self.log, self.environment())

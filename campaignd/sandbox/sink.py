@@ -7,28 +7,26 @@ an event loop; `sinkserver` makes a process of it, `sinkprocess` starts such a o
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, cast
 
 from campaignd.errors import UsageError
 from campaignd.sandbox.auth import Credentials
+from campaignd.sandbox.commands import Commands
 from campaignd.sandbox.counters import Counters
-from campaignd.sandbox.dialogue import Delivery, Dialogue
+from campaignd.sandbox.dialogue import Dialogue
 from campaignd.sandbox.policy import Fate, SinkPolicy, fingerprint
-from campaignd.sandbox.sinklog import Accepted, LogWriter
+from campaignd.sandbox.receiver import Delivery
+from campaignd.sandbox.sinklog import Accepted, LogWriter, as_text, headers
 
 _BACKLOG: Final = 4096  # connections that wait to be accepted; thousands may come at once
 _ONCE_LIMIT: Final = 2_000_000  # recipients whose first attempt is remembered
 _TLS_TIMEOUT: Final = 30.0  # seconds for a handshake
 _IDLE_CHECK: Final = 1.0  # seconds between two looks for idle sessions
 _CLOSE_TIMEOUT: Final = 5.0  # seconds for aborted sessions to be gone
-_HEADER: Final = re.compile(
-    rb"^(Message-ID|X-Campaignd-Attempt):[ \t]*(?:\r\n[ \t]+)?(\S*)", re.I | re.M
-)
 
 
 class Kept(NamedTuple):
@@ -123,25 +121,27 @@ class Sink:
             self.log.close()
 
     def take(self, delivery: Delivery) -> None:
-        """See `dialogue.Receiver`. The log's lines are flushed by the session."""
+        """See `receiver.Receiver`. The log's lines are flushed by the session."""
         counters = self.counters
         size = len(delivery.content)
         counters.messages += 1
         counters.octets += size
         counters.accepted += len(delivery.recipients)
-        message_id, attempt = _headers(delivery.content)
-        sender = _text(delivery.sender)
+        message_id, attempt = headers(delivery.content)
+        sender = as_text(delivery.sender)
         now = time.time()
         for recipient in delivery.recipients:
             self.log.add(
-                Accepted(_text(recipient), sender, message_id, attempt, now, delivery.session, size)
+                Accepted(
+                    as_text(recipient), sender, message_id, attempt, now, delivery.session, size
+                )
             )
         if len(self.kept) < self._keep:
             self._keep_whole(delivery)
 
     def fate(self, recipient: bytes) -> Fate | None:
-        """See `dialogue.Receiver`. Remembers whom a `once` rule has met."""
-        address = _text(recipient)
+        """See `receiver.Receiver`. Remembers whom a `once` rule has met."""
+        address = as_text(recipient)
         rule = self.policy.rule_for(address)
         if rule is None:
             return None
@@ -175,12 +175,12 @@ class Sink:
         self._tasks.create_task(session.handshake())
 
     def _keep_whole(self, delivery: Delivery) -> None:
-        recipients = tuple(map(_text, delivery.recipients))
+        recipients = tuple(map(as_text, delivery.recipients))
         if self._keep_for is None or self._keep_for in recipients:
             content = delivery.content.replace(b"\r\n..", b"\r\n.")
             if content.startswith(b".."):
                 content = content[1:]
-            self.kept.append(Kept(_text(delivery.sender), recipients, content))
+            self.kept.append(Kept(as_text(delivery.sender), recipients, content))
             if self._keep_folder is not None:
                 (self._keep_folder / f"{len(self.kept)}.eml").write_bytes(content)
 
@@ -200,26 +200,25 @@ class _Session(asyncio.Protocol):
         self._time = sink.loop.time
         self.last_heard = self._time()
         self._timer: asyncio.TimerHandle | None = None
-        self._number = 0
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
         sink = self._sink
-        self._number = sink.opened(self)
-        self._dialogue = Dialogue(
+        self._commands = Commands(
             sink,
-            self._number,
+            sink.opened(self),
             starttls=sink.tls is not None and not sink.implicit_tls,
             credentials=sink.credentials,
         )
-        self._act(self._dialogue.greet())
+        self._dialogue = Dialogue(sink, self._commands)
+        self._act(self._commands.greet())
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._sink.closed(self, cut_off=self._dialogue.in_transaction)
+        commands = self._commands
+        self._sink.closed(self, cut_off=commands.in_transaction and not commands.closing)
 
     def data_received(self, data: bytes) -> None:
         self.last_heard = self._time()
@@ -230,13 +229,13 @@ class _Session(asyncio.Protocol):
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        if not self._dialogue.hold:
+        if not self._commands.hold:
             self._transport.resume_reading()
 
     def expire(self) -> None:
         """Closes a session that was silent for too long, unless it waits for us."""
-        if not self._dialogue.hold:
-            self._act(self._dialogue.expire())
+        if not self._commands.hold:
+            self._act(self._commands.expire())
 
     def abort(self) -> None:
         """Closes without a word."""
@@ -260,19 +259,19 @@ class _Session(asyncio.Protocol):
         if transport is None:
             return  # closed meanwhile
         self._transport = transport
-        self._dialogue.secured()
+        self._commands.secured()
 
     def _act(self, reply: bytes) -> None:
         self._sink.log.flush()  # what was taken is logged before it is acknowledged
-        transport, dialogue = self._transport, self._dialogue
+        transport, commands = self._transport, self._commands
         if reply:
             transport.write(reply)
-        if dialogue.closing:
+        if commands.closing:
             transport.close()
-        elif dialogue.hold:
+        elif commands.hold:
             transport.pause_reading()
-            self._timer = self._sink.loop.call_later(dialogue.hold, self._resume)
-        elif dialogue.starttls:
+            self._timer = self._sink.loop.call_later(commands.hold, self._resume)
+        elif commands.starttls:
             transport.pause_reading()
             self._sink.start_tls(self)
 
@@ -281,18 +280,3 @@ class _Session(asyncio.Protocol):
         self.last_heard = self._time()
         self._transport.resume_reading()
         self._act(self._dialogue.resume())
-
-
-def _headers(content: bytes) -> tuple[str, int | None]:
-    """The Message-ID and the attempt number of a message."""
-    message_id, attempt = "", None
-    for match in _HEADER.finditer(content, 0, content.find(b"\r\n\r\n") + 2 or len(content)):
-        if match[1][:1] in b"Mm":
-            message_id = _text(match[2])
-        elif match[2].isdigit():
-            attempt = int(match[2])
-    return message_id, attempt
-
-
-def _text(octets: bytes) -> str:
-    return octets.decode("utf-8", "backslashreplace")

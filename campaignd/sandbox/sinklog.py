@@ -7,12 +7,18 @@ A line is in the kernel before its message is acknowledged, so it survives the s
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from campaignd.errors import UsageError
+
+_HEADER: Final = re.compile(
+    rb"^(Message-ID|X-Campaignd-Attempt):[ \t]*(?:\r\n[ \t]+)?(\S*)", re.I | re.M
+)
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -79,3 +85,20 @@ def read_log(path: Path) -> Iterator[Accepted]:
         for line in file:
             if line.endswith(b"\n"):
                 yield decode(line)
+
+
+def headers(content: bytes) -> tuple[str, int | None]:
+    """The Message-ID and the attempt number of a message, as `Accepted` has them."""
+    message_id, attempt = "", None
+    end = content.find(b"\r\n\r\n")
+    for match in _HEADER.finditer(content, 0, len(content) if end < 0 else end):
+        if match[1][:1] in b"Mm":
+            message_id = as_text(match[2])
+        elif match[2].isdigit():
+            attempt = int(match[2][:18])
+    return message_id, attempt
+
+
+def as_text(octets: bytes) -> str:
+    """An address or header for the log; what is not UTF-8 shows as `\\xNN`."""
+    return octets.decode("utf-8", "backslashreplace")

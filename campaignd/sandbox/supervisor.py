@@ -112,6 +112,11 @@ class Supervisor:
         assert self._folder is not None  # noqa: S101  set by the constructor
         return self._folder
 
+    @property
+    def reaper_pid(self) -> int:
+        """The process that owns the others."""
+        return self._process.pid
+
     def spawn(self, argv: Sequence[str], log: Path, env: Mapping[str, str]) -> Child:
         """Starts a process with no input whose output is appended to `log`.
 
@@ -148,9 +153,13 @@ class Supervisor:
         if self._folder is not None:  # the reaper did it, unless it was killed
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def check_open(self) -> None:
+        """Raises SandboxError after `close`, or when a Ctrl-C came between request and answer."""
         if self._closed or self._interrupted:
             raise SandboxError("the sandbox is closed")
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.check_open()
         self._interrupted = True
         try:
             self._socket.sendall(json.dumps(request).encode() + b"\n")

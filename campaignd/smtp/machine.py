@@ -67,6 +67,7 @@ class Machine:
         "_due",
         "_events",
         "_fresh",
+        "_held",
         "_owes_rset",
         "_parser",
         "_refusal",
@@ -102,7 +103,8 @@ class Machine:
         self._refusal: tuple[Verdict, Decision] | None = None  # of `opening`, its group unfinished
         self._owes_rset = False
         self._fresh = False  # a group is due, and no reply to it has been seen
-        self._usual = b""
+        self._held = False  # the parser has bytes that no reply has been made of
+        self._usual: bytes | None = None  # the last group's good replies
 
     @property
     def in_flight(self) -> int:
@@ -203,7 +205,7 @@ class Machine:
 
     def receive(self, data: bytes) -> Event:
         """Takes what arrived; returns the first event, as `next_event` does the others."""
-        if not self._parser.pending and not self._events:
+        if not self._held and not self._events:
             # Shortcuts for what a server says nearly always. They must say what `_parse` would.
             if self.front is None:
                 if self._fresh and data == self._usual:
@@ -220,6 +222,7 @@ class Machine:
                     self._events.append(self._usual_group())
                     return ended
         self._parse(data)
+        self._held = self._parser.pending
         return self.next_event()
 
     def next_event(self) -> Event:
@@ -248,6 +251,7 @@ class Machine:
         if self.closed:
             return
         parser = self._parser
+        was_ready = self.state is State.READY
         whole_group = self._fresh and self.front is None and not parser.pending
         parser.feed(data)
         try:
@@ -266,7 +270,7 @@ class Machine:
             return
         if self._then is not None:
             self._events.append(self._say(self._then))
-        elif self.state is State.READY:
+        elif self.state is State.READY and not was_ready:
             self._events.append(READY)
             if whole_group and len(data) <= MAX_USUAL:
                 self._usual = data

@@ -27,6 +27,15 @@ _CODES: Final = {b"%d" % code: code for code in range(200, 600)}
 _ENHANCED: Final = re.compile(r"([245])\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})(?![^ ])", re.ASCII)
 
 
+_SHORT: Final = {
+    f"{kind}.{subject}.{detail}": kind
+    for kind in (2, 4, 5)
+    for subject in range(10)
+    for detail in range(10)
+}
+"""The enhanced codes of single digits, nearly all that are in use, with their class."""
+
+
 class MalformedReply(CampaigndError):
     """The server sent bytes that are not an SMTP reply."""
 
@@ -135,6 +144,8 @@ def printable(raw: bytes) -> str:
 
 def _reply(code: int, raw: bytes) -> Reply:
     text = printable(raw)
+    if text[5:6] == " " and _SHORT.get(text[:5]) == code // 100:  # what the pattern would say
+        return Reply(code, text[:5], text)
     match = _ENHANCED.match(text)
     if match is None or int(match[1]) != code // 100:
         return Reply(code, "", text)

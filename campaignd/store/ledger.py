@@ -8,7 +8,7 @@ while the writer holds the shard, by a recount under the row's lock otherwise.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -97,12 +97,17 @@ async def record_exactly(db: Database, host: str, batch: Batch) -> bool:
     """
     key = (batch.campaign, batch.shard)
     async with db.transaction() as tx:
-        held = await _lock(tx, key) == batch.epoch
-        await _add_facts(tx, host, [batch])
-        for fact in batch.facts:
-            if fact.retry is None:
-                await tx.execute(sql.DROP_RETRY, (*key, fact.seq, fact.attempt))
-        await _put_retries(tx, [batch])
+        epoch, finished = await _lock(tx, key)
+        held = epoch == batch.epoch
+        seqs = tuple({fact.seq for fact in batch.facts})
+        facts, ended = follow_up(batch.facts, await _latest(tx, key, seqs), finished=finished)
+        exact = batch._replace(facts=facts)
+        await _add_facts(tx, host, [exact])
+        if seqs:
+            await tx.execute(sql.DROP_MADE, (*key, seqs))
+        if ended:
+            await tx.execute(sql.DROP_UNCLAIMED, (*key, tuple(ended)))
+        await _put_retries(tx, [exact])
         if held:
             await tx.execute(shard_sql.DONE, (batch.done, *key, batch.epoch))
         await tx.execute(shard_sql.RECOUNT, (*key, *key))
@@ -129,12 +134,14 @@ async def resolve(
     """
     key = (campaign, shard)
     async with db.transaction() as tx:
-        if await _lock(tx, key) != epoch:
+        if (await _lock(tx, key))[0] != epoch:
             return None
         known = {int(row[0]) for row in await tx.fetch(sql.FACTS_ABOVE, (*key, done, upto))}
         first = [(seq, 1, False) for seq in range(done + 1, upto + 1) if seq not in known]
         strays = await tx.fetch(sql.AMBIGUOUS_RETRIES, (*key, epoch))
         again = [(int(row[0]), int(row[1]), bool(row[2])) for row in strays]
+        latest = await _latest(tx, key, [seq for seq, _, _ in again])
+        reached = {seq for seq, (_, accepted) in latest.items() if accepted}
         facts = [
             Fact(
                 seq,
@@ -146,27 +153,68 @@ async def resolve(
                 "the host that claimed this attempt was lost",
                 "",
                 now,
-                Retry(now, True) if resend else None,
+                Retry(now, True) if resend and seq not in reached else None,
             )
             for seq, attempt, marked in first + again
         ]
         batch = Batch(campaign, shard, epoch, done, facts)
         await _add_facts(tx, host, [batch])
-        if resend:
-            await _put_retries(tx, [batch])
-        elif again:
+        if again:
             await tx.execute(sql.DROP_RETRIES, (*key, tuple(seq for seq, _, _ in again)))
+        await _put_retries(tx, [batch])
         await tx.execute(shard_sql.RESOLVED, (*key, epoch))
         await tx.execute(shard_sql.RECOUNT, (*key, *key))
         next_due = await next_retry(tx, key)
     return Resolution([seq for seq, _, _ in first] + sorted(known), len(facts), next_due)
 
 
-async def _lock(tx: Transaction, key: tuple[int, int]) -> int:
+def follow_up(
+    facts: Sequence[Fact], latest: Mapping[int, tuple[int, bool]], *, finished: bool
+) -> tuple[list[Fact], list[int]]:
+    """What facts that come late, or for the second time, still call for.
+
+    `latest` has, for each recipient in the ledger, the number of its last attempt and whether any
+    was accepted; `finished` says that the shard is. Returns the facts to add, and the recipients
+    that need no other attempt. An attempt calls for another one only while it is the last.
+    """
+    last = {seq: number for seq, (number, _) in latest.items()}
+    reached = {seq for seq, (_, accepted) in latest.items() if accepted}
+    for fact in facts:
+        last[fact.seq] = max(fact.attempt, last.get(fact.seq, 0))
+        if fact.outcome is Outcome.ACCEPTED:
+            reached.add(fact.seq)
+    ended = [seq for seq in last if seq in reached]
+    added = []
+    for fact in facts:
+        newest = fact.attempt == last[fact.seq] and fact.seq not in reached
+        if fact.retry is None:
+            if newest:
+                ended.append(fact.seq)
+        elif not newest:
+            fact = fact._replace(retry=None)
+        elif finished:
+            fact = fact._replace(outcome=Outcome.EXPIRED, retry=None)
+            ended.append(fact.seq)
+        added.append(fact)
+    return added, ended
+
+
+async def _latest(
+    tx: Transaction, key: tuple[int, int], seqs: Sequence[int]
+) -> dict[int, tuple[int, bool]]:
+    """See `follow_up`."""
+    if not seqs:
+        return {}
+    rows = await tx.fetch(sql.LATEST, (*key, tuple(seqs)))
+    return {int(seq): (int(number), bool(accepted)) for seq, number, accepted in rows}
+
+
+async def _lock(tx: Transaction, key: tuple[int, int]) -> tuple[int, bool]:
+    """The shard's epoch, and whether it is finished."""
     row = await tx.one(shard_sql.LOCK, key)
     if row is None:
         raise LookupError(f"shard {key} does not exist")
-    return int(row[1])
+    return int(row[1]), bool(row[3])
 
 
 def _changes(facts: Sequence[Fact]) -> list[int]:

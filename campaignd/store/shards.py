@@ -81,8 +81,10 @@ async def take(db: Database, campaign: int, shard: int, host: str) -> Taken | No
     finished or its campaign no longer runs.
     """
     async with db.transaction() as tx:
-        state = await tx.one(sql.STATE, (campaign,))
+        # The lock comes first: a consistent read before it would show the ledger as it was before
+        # the predecessor's last facts, and their recipients would be sent to again.
         row = await tx.one(sql.LOCK, (campaign, shard))
+        state = await tx.one(sql.STATE, (campaign,))
         if row is None or state is None or state[0] != "running":
             return None
         size, epoch, clean, finished, claimed, done, ambiguous = (int(value) for value in row)
@@ -90,6 +92,8 @@ async def take(db: Database, campaign: int, shard: int, host: str) -> Taken | No
             return None
         if not clean:
             ambiguous = claimed
+        if ambiguous <= done:
+            ambiguous = 0
         epoch += 1
         await tx.execute(sql.TAKE, (epoch, host, ambiguous, campaign, shard))
         facts = await tx.fetch(ledger_sql.FACTS_ABOVE, (campaign, shard, done, claimed))
@@ -141,6 +145,7 @@ async def release(
     async with db.transaction() as tx:
         if await tx.one(ledger_sql.FENCE, (*key, epoch)) is None:
             return False
+        await tx.execute(ledger_sql.DROP_NEEDLESS, (*key, epoch))
         await tx.execute(ledger_sql.UNCLAIM_RETRIES, (*key, epoch))
         due_at = (await next_retry(tx, key) if idle else None) or now
         await tx.execute(sql.RELEASE, (done, due_at, *key, epoch))

@@ -63,9 +63,30 @@ ON DUPLICATE KEY UPDATE
     attempt = GREATEST(attempt, VALUES(attempt))
 """
 
-DROP_RETRY: Final = """
+LATEST: Final = """
+SELECT seq, MAX(attempt), MAX(outcome = 2) FROM ledger
+WHERE campaign_id = %s AND shard = %s AND seq IN %s
+GROUP BY seq
+"""
+
+# Attempts that have a fact.
+DROP_MADE: Final = """
 DELETE FROM retries
-WHERE campaign_id = %s AND shard = %s AND seq = %s AND (attempt <= %s OR claimed_epoch = 0)
+WHERE campaign_id = %s AND shard = %s AND seq IN %s AND EXISTS (
+    SELECT 1 FROM ledger l WHERE l.campaign_id = retries.campaign_id AND l.shard = retries.shard
+        AND l.seq = retries.seq AND l.attempt >= retries.attempt)
+"""
+
+DROP_UNCLAIMED: Final = """
+DELETE FROM retries WHERE campaign_id = %s AND shard = %s AND seq IN %s AND claimed_epoch = 0
+"""
+
+# Claimed attempts of recipients that an earlier attempt has reached, as came out since.
+DROP_NEEDLESS: Final = """
+DELETE FROM retries
+WHERE campaign_id = %s AND shard = %s AND claimed_epoch = %s AND EXISTS (
+    SELECT 1 FROM ledger l WHERE l.campaign_id = retries.campaign_id AND l.shard = retries.shard
+        AND l.seq = retries.seq AND l.outcome = 2)
 """
 
 DROP_RETRIES: Final = """

@@ -37,8 +37,11 @@ WHERE campaign_id = %s AND shard = %s
 
 STATE: Final = "SELECT state FROM campaigns WHERE id = %s"
 
+# A claim that is carried out late, after its connection broke and a later one was made, must not
+# move the mark back below what has been sent since.
 CLAIM: Final = """
-UPDATE shards SET claimed = %s WHERE campaign_id = %s AND shard = %s AND epoch = %s
+UPDATE shards SET claimed = GREATEST(claimed, %s)
+WHERE campaign_id = %s AND shard = %s AND epoch = %s
 """
 
 MARK: Final = """

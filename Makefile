@@ -1,0 +1,59 @@
+# demo, test, lint and bench each work on a fresh clone and install what they lack.
+
+PYTHON ?= $(shell command -v python3.11 || echo python3)
+VENV := .venv
+RUN := $(VENV)/bin
+
+export PYTHON
+
+.PHONY: help demo test lint bench bench-smoke format clean
+
+help:
+	@echo "make demo    see it send 20,000 messages between private servers; nothing to configure"
+	@echo "make test    all tests"
+	@echo "make lint    style, types and layers"
+	@echo "make bench   measure it against smtp-source and aiosmtplib; under three minutes"
+	@echo "make format  put the code in order"
+	@echo "make clean   remove what these made"
+
+demo: $(VENV)/.installed
+	@.ci/requirements servers
+	@$(RUN)/campaignd demo
+
+test: $(VENV)/.installed-dev
+	@.ci/requirements servers postfix systemd
+	$(RUN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+
+bench: $(VENV)/.installed
+	@.ci/requirements servers postfix
+	@$(RUN)/python -m benchmarks throughput $(BENCH_ARGS)
+
+bench-smoke: $(VENV)/.installed
+	@.ci/requirements servers postfix
+	@$(RUN)/python -m benchmarks throughput --smoke
+	@$(RUN)/python -m benchmarks memory --smoke
+
+format: $(VENV)/.installed-dev
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .*_cache .hypothesis benchmarks/results
+
+# The virtual environment is made anew when it does not run, and brought up to date whenever
+# the metadata changes.
+$(VENV)/.installed: setup.cfg pyproject.toml
+	@$(RUN)/python -c 'import pip' 2>/dev/null || { .ci/requirements python && \
+	    echo "Making $(VENV) with $(PYTHON)" && rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

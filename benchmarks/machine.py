@@ -1,0 +1,102 @@
+"""What a result was measured on and with: machine, versions, commit."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from campaignd.sandbox import binaries
+
+PROJECT: Final = Path(__file__).parents[1]
+PACKAGES: Final = ("uvloop", "aiosmtplib", "aiomysql", "PyMySQL", "redis", "hiredis", "Jinja2")
+_TIMEOUT: Final = 10.0  # seconds; these programs answer in milliseconds
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """Goes into every result."""
+
+    processor: str
+    cores: int
+    memory_gib: float
+    kernel: str
+    system: str
+    python: str
+    packages: dict[str, str]
+    programs: dict[str, str]
+    commit: str
+    """With `+` when files differ from it; `unknown` outside a git checkout."""
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return (
+            f"{self.processor}, {self.cores} cores, {self.memory_gib:g} GiB; {self.system},"
+            f" Linux {self.kernel}; Python {self.python}; commit {self.commit}"
+        )
+
+
+def describe() -> Machine:
+    """This machine, now."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return Machine(
+        processor=processor(Path("/proc/cpuinfo").read_text()),
+        cores=len(os.sched_getaffinity(0)),
+        memory_gib=round(pages / 2**30, 1),
+        kernel=platform.release(),
+        system=_system(),
+        python=platform.python_version(),
+        packages={name: metadata.version(name) for name in PACKAGES},
+        programs={
+            "mariadbd": _version("mariadbd", "--version"),
+            "redis-server": _version("redis-server", "--version"),
+            "postfix": _version("postconf", "-hd", "mail_version"),
+        },
+        commit=_commit(),
+    )
+
+
+def processor(cpuinfo: str) -> str:
+    """Its name in /proc/cpuinfo, which some machines keep to themselves."""
+    name = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
+    return name[1] if name else platform.machine()
+
+
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return platform.system()
+
+
+def _version(program: str, *options: str) -> str:
+    path = shutil.which(program, path=binaries.search_path())
+    if path is None:
+        return "unknown"
+    text = _output(path, *options)
+    number = re.search(r"(?:Ver |v=)?(\d+\.\d+[^\s,]*)", text)
+    return number[1] if number else "unknown"
+
+
+def _commit() -> str:
+    commit = _output("git", "-C", str(PROJECT), "rev-parse", "--short=12", "HEAD")
+    if not commit:
+        return "unknown"
+    changed = _output("git", "-C", str(PROJECT), "status", "--porcelain")
+    return commit + ("+" if changed else "")
+
+
+def _output(*command: str) -> str:
+    try:
+        return subprocess.run(
+            command, capture_output=True, check=True, text=True, timeout=_TIMEOUT
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -1,0 +1,95 @@
+"""A scenario's result as a table for people and as JSON for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.figures import Medians, Reading, ratio
+from benchmarks.machine import Machine
+
+FOLDER: Final = Path(__file__).parent / "results"
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written as JSON."""
+
+    scenario: str
+    at: datetime
+    machine: Machine
+    options: dict[str, Any]
+    runs: dict[str, list[Reading]]
+    medians: dict[str, Medians]
+    ratios: dict[str, float]
+    """The first candidate's rate as a multiple of each other one's."""
+
+
+def summarise(
+    scenario: str,
+    machine: Machine,
+    options: dict[str, Any],
+    runs: Mapping[str, Sequence[Reading]],
+) -> Result:
+    """The subject of the measurement is the first of `runs`, the others are its peers."""
+    subject, *peers = runs
+    return Result(
+        scenario=scenario,
+        at=datetime.now(UTC),
+        machine=machine,
+        options=options,
+        runs={name: list(readings) for name, readings in runs.items()},
+        medians={name: Medians.of(readings) for name, readings in runs.items()},
+        ratios={peer: ratio(runs[subject], runs[peer]) for peer in peers},
+    )
+
+
+def table(result: Result) -> Table:
+    """One row for each candidate."""
+    grid = Table(title=result.scenario, caption=result.machine.summary)
+    grid.add_column("")
+    for heading in (
+        "messages/s",
+        "slowest-fastest",
+        "CPU us/message",
+        "receiver us",
+        "database us",
+        "peak MiB",
+        "rate, as a multiple",
+    ):
+        grid.add_column(heading, justify="right")
+    for name, found in result.medians.items():
+        multiple = result.ratios.get(name)
+        grid.add_row(
+            name,
+            f"{found.rate:,.0f}",
+            f"{found.slowest_rate:,.0f}-{found.fastest_rate:,.0f}",
+            f"{found.cpu_us:.1f}",
+            f"{found.receiver_cpu_us:.1f}",
+            f"{found.database_cpu_us:.1f}" if found.database_cpu_us else "",
+            f"{found.peak_memory_mib:.0f}",
+            "" if multiple is None else f"{multiple:.2f} x this",
+        )
+    return grid
+
+
+def write(result: Any, scenario: str, path: Path | None) -> Path:
+    """As JSON to `path`, by default to a new file in FOLDER; returns where."""
+    if path is None:
+        FOLDER.mkdir(exist_ok=True)
+        path = FOLDER / f"{scenario}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+    return path
+
+
+def show(grid: Table) -> None:
+    """On standard output, not wrapped when that is a file."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)
+    console.print(grid)

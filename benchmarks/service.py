@@ -1,0 +1,231 @@
+"""campaignd as it is installed: the real command, the real daemon as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+import pymysql
+
+from benchmarks import meter
+from benchmarks.errors import BenchmarkError
+from benchmarks.receiver import Receiver
+from campaignd.config import Config, Http, Relay
+from campaignd.sandbox.box import Sandbox
+from campaignd.sandbox.supervisor import Child, unused_port
+
+_COMMAND: Final = Path(sys.executable).with_name("campaignd")
+_COMMAND_TIMEOUT: Final = 600.0  # seconds; enqueueing a million rows takes half a minute
+_READY_TIMEOUT: Final = 30.0  # seconds from start to /readyz; it takes about one
+_STOP_TIMEOUT: Final = 45.0  # seconds; drain_timeout is 30
+_POLL_SECONDS: Final = 0.05  # between two looks at the campaign's row, or at the daemon
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Of a campaign, as `status --json` has them."""
+
+    total: int
+    pending: int
+    deferred: int
+    accepted: int
+    rejected: int
+    expired: int
+    suppressed: int
+    unknown: int
+
+    @property
+    def add_up(self) -> bool:
+        """R1."""
+        return self.total == (
+            self.pending
+            + self.deferred
+            + self.accepted
+            + self.rejected
+            + self.expired
+            + self.suppressed
+            + self.unknown
+        )
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The part of `status --json` that is used here. Times are epoch seconds."""
+
+    state: str
+    counts: Counts
+    maybe_duplicates: int
+    started_at: float | None = None
+    finished_at: float | None = None
+
+
+class Enqueued(msgspec.Struct, frozen=True, kw_only=True):
+    """A campaign that is ready to start, and what it took."""
+
+    campaign: int
+    seconds: float
+    peak_memory_kib: int
+
+
+class Service:
+    """A database, a daemon that sends to one receiver, and the command line beside it."""
+
+    def __init__(
+        self, box: Sandbox, receiver: Receiver, sessions: int, *, name: str = "benchmark"
+    ) -> None:
+        self._box = box
+        self._database = f"b{receiver.port}"
+        self._socket = str(box.mariadb.socket)
+        self._http = unused_port()
+        relay = Relay(
+            name="sink", host=receiver.host, port=receiver.port, tls="none", connections=sessions
+        )
+        url = box.create_database(self._database)
+        settings: Config = box.config(url, [relay], http=Http(listen=f"127.0.0.1:{self._http}"))
+        self._config = box.write_config(settings, box.folder / f"{self._database}.toml")
+        self._log = box.folder / f"{self._database}.log"
+        self._daemon: Child | None = None
+
+    def __enter__(self) -> Self:
+        self.command("migrate")
+        self._daemon = self._box.supervisor.spawn(
+            [str(_COMMAND), "--config", str(self._config), "run"], self._log, os.environ
+        )
+        self._wait(self._ready, _READY_TIMEOUT, "the daemon is not ready")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        daemon = self._running()
+        daemon.signal(signal.SIGTERM)
+        status = daemon.wait(_STOP_TIMEOUT)
+        if status is None:
+            daemon.signal(signal.SIGKILL)
+        self._box.drop_database(self._database)
+        if status != 0 and error is None:
+            raise BenchmarkError(f"the daemon ended with status {status}: {self._last_words()}")
+
+    @property
+    def pid(self) -> int:
+        """The daemon's."""
+        return self._running().pid
+
+    @property
+    def database_cpu_seconds(self) -> float:
+        """What MariaDB has used since its start."""
+        return meter.cpu_seconds(self._box.mariadb.pid)
+
+    def enqueue(self, campaign: Path, recipients: Path) -> Enqueued:
+        """Freezes an audience and leaves it as a draft."""
+        started = time.monotonic()
+        arguments = self._arguments(
+            "enqueue", str(campaign), "--recipients", str(recipients), "--draft", "--json"
+        )
+        with subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            peak = 0
+            while process.poll() is None:
+                peak = max(peak, meter.peak_memory_kib(process.pid))
+                if time.monotonic() - started > _COMMAND_TIMEOUT:
+                    process.kill()
+                time.sleep(_POLL_SECONDS)
+            output, errors = process.communicate()
+        if process.returncode:
+            raise BenchmarkError(f"campaignd enqueue: {errors.decode().strip()}")
+        return Enqueued(
+            campaign=int(msgspec.json.decode(output)["id"]),
+            seconds=time.monotonic() - started,
+            peak_memory_kib=peak,
+        )
+
+    def start(self, campaign: int) -> None:
+        """Lets the daemon begin."""
+        self.command("start", str(campaign))
+
+    def wait_finished(self, campaign: int, timeout: float, look: Callable[[], None]) -> None:
+        """Until it is finished. Calls `look` now and then. Raises BenchmarkError after `timeout`
+        seconds."""
+        with pymysql.connect(
+            unix_socket=self._socket, user="campaignd", database=self._database, autocommit=True
+        ) as link:
+
+            def finished() -> bool:
+                look()
+                with link.cursor() as cursor:
+                    cursor.execute("SELECT state FROM campaigns WHERE id = %s", (campaign,))
+                    row = cursor.fetchone()
+                return row is not None and row[0] == "finished"
+
+            self._wait(finished, timeout, f"campaign {campaign} is not finished")
+
+    def status(self, campaign: int) -> Status:
+        """Raises BenchmarkError if its counts do not add up (R1)."""
+        output = self.command("status", str(campaign), "--json")
+        status = msgspec.json.decode(output, type=Status)
+        if not status.counts.add_up:
+            raise BenchmarkError(f"the counts do not add up: {status.counts}")
+        return status
+
+    def expect_finished(self, campaign: int, accepted: int) -> Status:
+        """Raises BenchmarkError unless the ledger says that everyone accepted, once."""
+        status = self.status(campaign)
+        if (status.state, status.counts.accepted) != ("finished", accepted):
+            raise BenchmarkError(f"not all of {accepted} accepted: {status.counts}")
+        if status.maybe_duplicates:
+            raise BenchmarkError(f"{status.maybe_duplicates} may have been sent twice")
+        return status
+
+    def command(self, *arguments: str) -> bytes:
+        """Runs campaignd with this service's configuration; what it printed."""
+        try:
+            return subprocess.run(
+                self._arguments(*arguments),
+                check=True,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_COMMAND_TIMEOUT,
+            ).stdout
+        except subprocess.CalledProcessError as error:
+            words = error.stderr.decode().strip()
+            raise BenchmarkError(f"campaignd {arguments[0]}: {words}") from None
+
+    def _arguments(self, *arguments: str) -> list[str]:
+        return [str(_COMMAND), "--config", str(self._config), *arguments]
+
+    def _running(self) -> Child:
+        if self._daemon is None:
+            raise BenchmarkError("the daemon was not started")
+        return self._daemon
+
+    def _ready(self) -> bool:
+        try:
+            url = f"http://127.0.0.1:{self._http}/readyz"
+            with urllib.request.urlopen(url, timeout=1.0) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def _wait(self, condition: Callable[[], bool], timeout: float, otherwise: str) -> None:
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if not self._running().running:
+                raise BenchmarkError(f"the daemon ended by itself: {self._last_words()}")
+            if time.monotonic() > deadline:
+                raise BenchmarkError(f"{otherwise} after {timeout:g} s: {self._last_words()}")
+            time.sleep(_POLL_SECONDS)
+
+    def _last_words(self) -> str:
+        lines = self._log.read_text("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else "it logged nothing"

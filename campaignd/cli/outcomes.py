@@ -1,0 +1,143 @@
+"""`outcomes`: the ledger, as a stream of lines."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import click
+import orjson
+
+from campaignd.audience.address import parse_address
+from campaignd.cli.backends import store
+from campaignd.cli.settings import Settings, campaign_argument, pass_settings
+from campaignd.config import Config
+from campaignd.errors import RowError, UsageError
+from campaignd.model import Outcome
+from campaignd.spreadsheet import cell
+from campaignd.store import campaigns
+from campaignd.store import outcomes as ledger
+from campaignd.store.outcomes import Line
+from campaignd.wording import stamp
+
+COLUMNS: Final = (
+    "address",
+    "outcome",
+    "code",
+    "enhanced",
+    "response",
+    "attempt",
+    "at",
+    "host",
+    "relay",
+    "maybe_duplicate",
+)
+
+
+@click.command()
+@campaign_argument
+@click.option(
+    "--outcome",
+    type=click.Choice([outcome.label for outcome in Outcome]),
+    help="Only attempts that came to this.",
+)
+@click.option("--address", metavar="ADDRESS", help="Only attempts at this recipient.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "jsonl"]),
+    default="csv",
+    show_default=True,
+    help="CSV, safe for spreadsheets, or JSON Lines with the exact text.",
+)
+@pass_settings
+def outcomes(
+    settings: Settings, campaign: int, outcome: str | None, address: str | None, form: str
+) -> None:
+    """Prints a line for each recorded attempt, in the order of the audience.
+
+    Recipients who are still pending have none. A recipient's outcome is `accepted` if any attempt
+    was, else that of the last attempt.
+    """
+    wanted = None if outcome is None else Outcome[outcome.upper()]
+    asyncio.run(_print(settings.load(), campaign, wanted, address, form))
+
+
+def to_jsonl(lines: Sequence[Line]) -> bytes:
+    """JSON Lines in UTF-8."""
+    return b"".join(
+        orjson.dumps(
+            dict(zip(COLUMNS, _values(line), strict=True)), option=orjson.OPT_APPEND_NEWLINE
+        )
+        for line in lines
+    )
+
+
+def to_csv(lines: Sequence[Line]) -> bytes:
+    """CSV in UTF-8, without a header."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    for line in lines:
+        address, outcome, code, enhanced, response, *rest, marked = _values(line)
+        marked = "true" if marked else "false"
+        writer.writerow((cell(address), outcome, code, enhanced, cell(response), *rest, marked))
+    return text.getvalue().encode("utf-8", "replace")
+
+
+_ENCODERS: Final[dict[str, Callable[[Sequence[Line]], bytes]]] = {
+    "csv": to_csv,
+    "jsonl": to_jsonl,
+}
+
+
+def _values(line: Line) -> tuple[Any, ...]:
+    return (
+        line.address,
+        line.outcome.label,
+        line.code,
+        line.enhanced,
+        line.response,
+        line.attempt,
+        stamp(line.at),
+        line.host,
+        line.relay,
+        line.maybe_duplicate,
+    )
+
+
+async def _print(
+    config: Config,
+    campaign: int,
+    outcome: Outcome | None,
+    address: str | None,
+    form: str,
+) -> None:
+    out = sys.stdout.buffer
+    encode = _ENCODERS[form]
+    async with store(config, connections=1) as db:
+        await campaigns.get(db, campaign)
+        if form == "csv":
+            out.write(",".join(COLUMNS).encode() + b"\n")
+        if address is None:
+            async for lines in ledger.attempts(db, campaign, outcome):
+                out.write(encode(lines))
+            out.flush()
+            return
+        found = await ledger.attempts_at(db, campaign, _key(address), outcome)
+        if found is None:
+            raise UsageError(f"{address} is not in the audience of campaign {campaign}")
+        out.write(encode(found))
+        out.flush()
+        if not found and outcome is None:
+            click.echo(f"{address} is pending: no attempt is recorded yet", err=True)
+
+
+def _key(address: str) -> bytes:
+    try:
+        return parse_address(address).key
+    except RowError as error:
+        raise UsageError(f"--address {address}: {error}") from None

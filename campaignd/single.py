@@ -1,0 +1,88 @@
+"""Delivers one message outside of any campaign, by the way that campaigns go."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Final
+
+from campaignd.compose.composer import Composed
+from campaignd.config import Config
+from campaignd.errors import RelayOutage, UsageError
+from campaignd.model import Job, SendRight, Verdict
+from campaignd.net.pool import Pool
+
+DELIVER_SECONDS: Final = 60.0
+"""After this long without an answer the sender is told so. A healthy relay needs below 1 s."""
+
+_LOOK_SECONDS: Final = 0.1
+"""How often relays are looked at."""
+
+
+class _One:
+    """A JobSource of one job."""
+
+    def __init__(self, job: Job) -> None:
+        self._job: Job | None = job
+
+    def get(self) -> Job | None:
+        job, self._job = self._job, None
+        return job
+
+    def put_back(self, job: Job) -> None:
+        self._job = job
+
+    def __len__(self) -> int:
+        return 0 if self._job is None else 1
+
+
+async def deliver(config: Config, sender: bytes, recipient: str, composed: Composed) -> Verdict:
+    """One attempt through the first relay that takes connections; its outcome, whatever it is.
+
+    `composed` must be without octets above 127, but for an SMTPUTF8 address. Raises RelayOutage
+    if no relay can be used, UsageError if none is configured.
+    """
+    if not config.relay:
+        raise UsageError("no relay is configured: add a [[relay]]")
+    job = Job(
+        None,
+        SendRight(math.inf),
+        1,
+        1,
+        False,
+        sender,
+        recipient.encode(),
+        composed.message,
+        composed.eight_bit,
+        composed.smtputf8,
+        lambda: composed.message,
+    )
+    verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+
+    def report(_: Job, found: Verdict) -> None:
+        if not verdict.done():
+            verdict.set_result(found)
+
+    pool = Pool(config, _One(job), report, host=config.daemon.host)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(pool.run())
+        try:
+            async with asyncio.timeout(DELIVER_SECONDS):
+                while not verdict.done():
+                    _give_up_if_down(pool)
+                    await asyncio.wait([verdict], timeout=_LOOK_SECONDS)
+        except TimeoutError:
+            raise RelayOutage(f"no answer within {DELIVER_SECONDS:g} s: {_errors(pool)}") from None
+        finally:
+            await pool.drain(1.0)
+            running.cancel()
+    return verdict.result()
+
+
+def _give_up_if_down(pool: Pool) -> None:
+    if not pool.in_flight and all(relay.state == "backoff" for relay in pool.relays()):
+        raise RelayOutage(f"no relay can be used: {_errors(pool)}")
+
+
+def _errors(pool: Pool) -> str:
+    return "; ".join(f"{relay.name}: {relay.last_error or 'waiting'}" for relay in pool.relays())
