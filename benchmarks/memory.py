@@ -85,7 +85,7 @@ def memory(count: int, size: int, sessions: int, json_file: Path | None, smoke: 
     result = msgspec.structs.replace(
         result, options={"count": count, "size": round(message.mean_size), "sessions": sessions}
     )
-    report.show(table(result))
+    report.show(table(result), summary(result), result.machine)
     click.echo(f"written to {report.write(result, 'memory', json_file)}")
 
 
@@ -141,18 +141,20 @@ def _tenth(service: Service, campaign: int, percent: int) -> Tenth:
 
 
 def table(result: Result) -> Table:
-    """The tenths, and the run as a whole."""
-    grid = Table(
-        title=f"memory over {result.options['count']:,} recipients",
-        caption=(
-            f"{result.rate:,.0f} messages/s, {result.cpu_us:.1f} us each,"
-            f" peak {result.peak_memory_kib / 1024:.1f} MiB; enqueue"
-            f" {result.enqueue_rows_per_second:,.0f} rows/s,"
-            f" peak {result.enqueue_peak_memory_kib / 1024:.1f} MiB\n{result.machine.summary}"
-        ),
-    )
+    """The run by tenths."""
+    grid = Table(title=f"memory over {result.options['count']:,} recipients")
     for heading in ("sent", "resident MiB", "counts add up"):
         grid.add_column(heading, justify="right")
     for tenth in result.tenths:
         grid.add_row(f"{tenth.percent} %", f"{tenth.memory_kib / 1024:.1f}", "yes")
     return grid
+
+
+def summary(result: Result) -> str:
+    """The run as a whole."""
+    return (
+        f"daemon: {result.rate:,.0f} messages/s, {result.cpu_us:.1f} us each,"
+        f" peak {result.peak_memory_kib / 1024:.1f} MiB\n"
+        f"enqueue: {result.enqueue_rows_per_second:,.0f} rows/s,"
+        f" peak {result.enqueue_peak_memory_kib / 1024:.1f} MiB"
+    )

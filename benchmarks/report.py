@@ -51,7 +51,7 @@ def summarise(
 
 def table(result: Result) -> Table:
     """One row for each candidate."""
-    grid = Table(title=result.scenario, caption=result.machine.summary)
+    grid = Table(title=result.scenario)
     grid.add_column("")
     for heading in (
         "messages/s",
@@ -87,9 +87,11 @@ def write(result: Any, scenario: str, path: Path | None) -> Path:
     return path
 
 
-def show(grid: Table) -> None:
+def show(grid: Table, text: str, machine: Machine) -> None:
     """On standard output, not wrapped when that is a file."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)
     console.print(grid)
+    for line in filter(None, (text, machine.summary)):
+        console.print(line, highlight=False)

@@ -72,5 +72,5 @@ def throughput(
         runs = interleave(candidates, plan, box.supervisor)
     settings = {**plan._asdict(), "size": round(message.mean_size), "profiled": bool(profile)}
     result = report.summarise("throughput", machine.describe(), settings, runs)
-    report.show(report.table(result))
+    report.show(report.table(result), "", result.machine)
     click.echo(f"written to {report.write(result, 'throughput', json_file)}")

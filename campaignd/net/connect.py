@@ -77,14 +77,16 @@ class Connector:
         except ConfigError as error:
             raise RelayOutage(str(error)) from None
         except aiosmtplib.SMTPResponseException as error:
-            raise RelayOutage(_reason(f"{error.code} {error.message}", secret)) from None
+            raise RelayOutage(self._reason(f"{error.code} {error.message}", secret)) from None
         except TimeoutError as error:
-            raise RelayOutage(_reason(str(error) or "timed out", secret)) from None
+            raise RelayOutage(self._reason(str(error) or "timed out", secret)) from None
+        except aiosmtplib.SMTPServerDisconnected:
+            raise RelayOutage("the relay closed the connection in the handshake") from None
         except ssl.SSLError as error:
             reason = getattr(error, "verify_message", "") or error.reason or str(error)
-            raise RelayOutage(_reason(f"TLS: {reason}", secret)) from None
+            raise RelayOutage(self._reason(f"TLS: {reason}", secret)) from None
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            raise RelayOutage(_reason(str(error) or type(error).__name__, secret)) from None
+            raise RelayOutage(self._reason(str(error) or type(error).__name__, secret)) from None
 
     async def _connect(self, secret: str) -> Link:
         relay = self._relay
@@ -170,6 +172,15 @@ class Connector:
             context.verify_mode = ssl.CERT_NONE
         return context
 
+    def _reason(self, text: str, secret: str) -> str:
+        """One line for people, which does not show the secret in any form that AUTH gives it."""
+        if secret:
+            plain = f"\0{self._relay.username}\0{secret}"
+            encoded = [base64.b64encode(form.encode()).decode() for form in (plain, secret)]
+            for form in (*encoded, secret):
+                text = text.replace(form, "***")
+        return printable(" ".join(text.split()).encode())[:MAX_REASON]
+
 
 def _link(client: aiosmtplib.SMTP, below: asyncio.Transport, rtt: float) -> Link:
     transport = cast("asyncio.Transport | None", client.transport)
@@ -207,12 +218,3 @@ async def _hello(client: aiosmtplib.SMTP) -> float:
             raise
         await client.helo()
     return loop.time() - start
-
-
-def _reason(text: str, secret: str) -> str:
-    """One line for people, which does not show the secret in any form that AUTH gives it."""
-    if secret:
-        raw = secret.encode()
-        for form in (secret, base64.b64encode(raw).decode()):
-            text = text.replace(form, "***")
-    return printable(" ".join(text.split()).encode())[:MAX_REASON]

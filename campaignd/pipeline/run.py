@@ -190,7 +190,7 @@ class ShardRun:
 
     def right_ended(self) -> None:
         """See queue.Owner."""
-        self.stop("lease ended")
+        self.stop("lease ended", within=0.0)
 
     # Steps.
 
@@ -234,13 +234,13 @@ class ShardRun:
         until MySQL answers or the run stops."""
         db, account = self._stages.db, self.campaign.account
         key = (self.campaign_id, self.shard)
-        first, last = attempts[0].seq, attempts[-1].seq
+        seqs = sorted(attempt.seq for attempt in attempts)
+        first, last = seqs[0], seqs[-1]
         while not self.stopped:
             try:
-                if last - first == len(attempts) - 1:
+                if last - first == len(seqs) - 1:
                     rows = await ledger.window(db, account, *key, first - 1, last)
                 else:
-                    seqs = [attempt.seq for attempt in attempts]
                     rows = await ledger.picked(db, account, *key, seqs)
             except (StoreOutage, UsageError) as outage:
                 events.store_outage("read", outage)

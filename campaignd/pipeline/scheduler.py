@@ -209,7 +209,9 @@ class Scheduler:
             now = time.monotonic()
             for run in list(self.runs.values()):
                 if now >= run.right.deadline:
-                    run.stop("lease ended")
+                    # For good: a lease that is renewed after its end may have been another
+                    # host's meanwhile.
+                    run.right_ended()
             if self.runs and now - renewed >= self._leases.ttl / 3:
                 renewed = now
                 try:

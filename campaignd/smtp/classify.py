@@ -98,8 +98,14 @@ class Decision(NamedTuple):
     attempted: bool = True
 
 
+NO_STATUS: Final = "none"
+"""Stands for a missing enhanced code in a rule."""
+
+
 class Rule(NamedTuple):
-    """Fits a refusal when all that is given fits. `why` is for people who tune this."""
+    """Fits a refusal when its command, its code and its enhanced code fit: one that begins like
+    one of `enhanced`, where NO_STATUS stands for none and an empty tuple for any. `why` is for
+    people who tune this."""
 
     phases: frozenset[Phase]
     codes: frozenset[int]
@@ -139,26 +145,21 @@ RULES: Final = (
         "AUTH or STARTTLS is wanted (RFC 4954, 3207): the relay refuses us, not the recipient",
     ),
     Rule(
-        _ANY,
+        _MAIL,
         _FOUR,
-        ("4.3.",),
+        ("4.3.1", "4.3.2", "4.4.5"),
         Decision(_DEFER, After.CLOSE, Effect.PENALISE),
-        "mail system status (RFC 3463, 3.4), such as a full disk: other messages fare no better",
-    ),
-    Rule(
-        _ANY,
-        _FOUR,
-        ("4.4.5",),
-        Decision(_DEFER, After.CLOSE, Effect.PENALISE),
-        "congestion (RFC 3463, 3.5)",
+        "full, closed or congested (RFC 3463, 3.4 and 3.5): no message would fare better; only to"
+        " MAIL, since to RCPT servers say it of one recipient",
     ),
     # this session is of no more use
     Rule(
         _COMMANDS,
         frozenset({500, 502, 503}),
-        (),
+        (NO_STATUS, "5.5."),
         Decision(_DEFER, After.CLOSE, Effect.PENALISE),
-        "the server does not follow the session, so its answer says nothing of the recipient",
+        "the server does not follow the session, so its answer says nothing of the recipient;"
+        " with another enhanced code it does",
     ),
     # the message and its recipient
     Rule(
@@ -185,11 +186,12 @@ UNSENDABLE: Final = Decision(Outcome.REJECTED, After.KEEP)
 
 def refusal(phase: Phase, code: int, enhanced: str) -> Decision:
     """What a reply of class 4 or 5 means. `enhanced` may be empty."""
+    status = enhanced or NO_STATUS
     for rule in RULES:
         if (
             code in rule.codes
             and phase in rule.phases
-            and (not rule.enhanced or enhanced.startswith(rule.enhanced))
+            and (not rule.enhanced or status.startswith(rule.enhanced))
         ):
             return rule.decision
     raise ValueError(f"{code} is no refusal")

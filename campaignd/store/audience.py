@@ -214,11 +214,17 @@ async def exclusive(db: Database, account: str, key: str) -> AsyncIterator[None]
 
     Raises UsageError if someone else holds it for longer than LOCK_WAIT.
     """
-    async with db.statement(timeout=None) as tx:
-        if await tx.one(sql.LOCK, (account, key, LOCK_WAIT)) != (1,):
-            raise UsageError(f"an enqueue with the key {key!r} is under way already")
-        yield
-        await tx.one(sql.UNLOCK, (account, key))
+    done = False
+    try:
+        async with db.statement(timeout=None) as tx:
+            if await tx.one(sql.LOCK, (account, key, LOCK_WAIT)) != (1,):
+                raise UsageError(f"an enqueue with the key {key!r} is under way already")
+            yield
+            done = True
+            await tx.one(sql.UNLOCK, (account, key))
+    except StoreOutage:
+        if not done:
+            raise
 
 
 async def delete(db: Database, campaign: int) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+from tests.fakes.loop import until
+
 
 class Say(NamedTuple):
     """Answers with these lines (without the last line end), `split` octets at a time."""
@@ -79,7 +81,7 @@ class FakeRelay:
         self._tls = tls
         self._implicit = implicit
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
+        self._open: dict[asyncio.StreamWriter, asyncio.StreamReader] = {}
         self._stopped = asyncio.Event()
         self.port = 0
         self.received: list[Received] = []
@@ -114,10 +116,10 @@ class FakeRelay:
         assert self._server is not None
         self._server.close()
         self._stopped.set()
-        for writer in self._open:
+        for writer, reader in self._open.items():
             writer.transport.abort()
-        while self._open:
-            await asyncio.sleep(0)
+            reader.feed_eof()  # uvloop tells nobody of an end in mid-handshake
+        await until(lambda: not self._open)
         await self._server.wait_closed()
 
     def say(self, key: str, *answers: Answer) -> None:
@@ -126,14 +128,14 @@ class FakeRelay:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._open.add(writer)
+        self._open[writer] = reader
         try:
             if await self._answer("GREETING", writer):
                 await self._talk(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             pass
         finally:
-            self._open.discard(writer)
+            del self._open[writer]
             writer.transport.abort()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

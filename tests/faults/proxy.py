@@ -162,7 +162,7 @@ class Proxy:
         self._set(directions, lambda w: setattr(w, "octets_per_second", octets_per_second))
 
     def cut_after(self, octets: int, direction: Direction) -> None:
-        """Each connection from now on is cut when so many octets went that way, and these only."""
+        """A connection is cut once so many octets have gone that way; no more of them arrive."""
 
         async def work() -> None:
             self._state.cut_after[direction] = octets
@@ -408,7 +408,7 @@ class _Pipe:
         limit = link.proxy.state.cut_after.get(self._direction)
         if limit is not None and self._passed + len(data) >= limit:
             assert self._sink.transport is not None
-            self._sink.transport.write(data[: limit - self._passed])
+            self._sink.transport.write(data[: max(0, limit - self._passed)])
             link.end(reset=False)
         elif not data:
             link.end(reset=False)

@@ -44,12 +44,23 @@ UPDATE shards SET claimed = GREATEST(claimed, %s)
 WHERE campaign_id = %s AND shard = %s AND epoch = %s
 """
 
-MARK: Final = """
-UPDATE shards SET done = %s, deferred = deferred + %s, accepted = accepted + %s,
-    rejected = rejected + %s, expired = expired + %s, suppressed = suppressed + %s,
-    `unknown` = `unknown` + %s
-WHERE campaign_id = %s AND shard = %s AND epoch = %s
+MARKS: Final = """
+UPDATE ({rows}) AS mark STRAIGHT_JOIN shards s
+    ON s.campaign_id = mark.campaign_id AND s.shard = mark.shard AND s.epoch = mark.epoch
+SET s.done = mark.done, s.deferred = s.deferred + mark.deferred,
+    s.accepted = s.accepted + mark.accepted, s.rejected = s.rejected + mark.rejected,
+    s.expired = s.expired + mark.expired, s.suppressed = s.suppressed + mark.suppressed,
+    s.`unknown` = s.`unknown` + mark.unclear
 """
+
+MARK: Final = """
+SELECT %s AS campaign_id, %s AS shard, %s AS epoch, %s AS done, %s AS deferred, %s AS accepted,
+    %s AS rejected, %s AS expired, %s AS suppressed, %s AS unclear
+"""
+
+EPOCHS: Final = (
+    "SELECT campaign_id, shard, epoch FROM shards WHERE (campaign_id, shard) IN ({keys})"
+)
 
 DONE: Final = """
 UPDATE shards SET done = %s WHERE campaign_id = %s AND shard = %s AND epoch = %s

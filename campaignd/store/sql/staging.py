@@ -24,13 +24,13 @@ CREATE TEMPORARY TABLE staged (
 
 FILL: Final = """
 INSERT INTO staged (address, address_key, fields)
-SELECT IF(plain, stored, address), IF(plain, UNHEX(MD5(stored)), NULL), fields
+SELECT IF(plain, mailbox, address), IF(plain, UNHEX(MD5(mailbox)), NULL), fields
 FROM (
     SELECT address, fields,
         LENGTH(address) <= {octets} AND address REGEXP '{plain}'
             AND LOCATE('xn--', LOWER(address)) = 0 AS plain,
         CONCAT(SUBSTRING_INDEX(address, '@', 1), '@', LOWER(SUBSTRING_INDEX(address, '@', -1)))
-            AS stored
+            AS mailbox
     FROM (
         SELECT CONVERT(LEFT({email}, 400) USING utf8mb4) COLLATE utf8mb4_bin AS address,
             JSON_ARRAY({values}) AS fields
@@ -86,7 +86,7 @@ SAMPLE: Final = "SELECT n, address_key, address, fields FROM staged ORDER BY n L
 
 # The rows of the next shard, and whether their numbers have gaps.
 NEXT: Final = """
-SELECT COUNT(*), MAX(n) FROM (SELECT n FROM staged WHERE n > %s ORDER BY n LIMIT %s) AS some
+SELECT COUNT(*), MAX(n) FROM (SELECT n FROM staged WHERE n > %s ORDER BY n LIMIT %s) AS next_rows
 """
 
 NUMBER_BY_PLACE: Final = "ROW_NUMBER() OVER (ORDER BY n)"

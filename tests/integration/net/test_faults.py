@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from campaignd.model import Job, Outcome, SendRight
-from campaignd.net import health, session
+from campaignd.net import health, pool, session
 from tests.fakes.jobs import make_job
 from tests.fakes.loop import run, until
 from tests.fakes.relay import Answer, Close, FakeRelay, Reset, Say, Stall
@@ -23,12 +23,18 @@ ATTEMPTS = 4  # what a job gets in all: the first, and after each of three retur
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "FIRST_DELAY_SECONDS", 0.05)
-    monkeypatch.setattr(health, "LONGEST_DELAY_SECONDS", 0.05)
+    monkeypatch.setattr(health, "FIRST_DELAY_SECONDS", 0.02)
+    monkeypatch.setattr(health, "LONGEST_DELAY_SECONDS", 0.02)
+    monkeypatch.setattr(pool, "SWEEP_SECONDS", 0.02)
 
 
 def long_job(seq: int = 1) -> Job:
     return make_job(seq, message=b"x" * 70 + b"\r\n" + b"line\r\n" * 100_000 + b".\r\n")
+
+
+def huge_job(right: SendRight | None = None) -> Job:
+    """More than the kernel's buffers at both ends take (net.ipv4.tcp_wmem and tcp_rmem)."""
+    return make_job(1, message=b"line\r\n" * 3_000_000 + b".\r\n", right=right)
 
 
 OK = Say(b"250 ok")
@@ -108,27 +114,25 @@ def test_stalls(command: str, phase: str, outcome: Outcome, attempts: int, locks
         script: dict[str, Answer | list[Answer]] = {command: Stall()}
         if lockstep:
             script["EHLO"] = LOCKSTEP
-        async with FakeRelay(script) as fake:
-            async with rig(relay(fake.port, timeouts={phase: 0.1})) as r:
-                (verdict,) = await r.send(make_job(1))
-                assert verdict.outcome is outcome
-                assert "no answer in time" in verdict.text
-                assert fake.connections == attempts
+        timeouts = {phase: 0.1}
+        async with FakeRelay(script) as fake, rig(relay(fake.port, timeouts=timeouts)) as r:
+            (verdict,) = await r.send(make_job(1))
+            assert verdict.outcome is outcome
+            assert "no answer in time" in verdict.text
+            assert fake.connections == attempts
 
     run(main())
 
 
 def test_a_server_that_stops_reading_a_body() -> None:
     async def main() -> None:
-        async with FakeRelay({"BODY": [Say(b""), Stall()]}) as fake:
-            job = make_job(1, message=b"line\r\n" * 3_000_000 + b".\r\n")
-            settings = relay(fake.port, timeouts={"body": 0.3})
-            fake.say("EHLO", Say(b"250-fake\r\n250 PIPELINING"))
-            async with rig(settings) as r:
-                (verdict,) = await r.send(job)
-                assert verdict.outcome is DEFERRED
-                assert "at the body" in verdict.text
-                assert not fake.received
+        script = {"BODY": [Say(b""), Stall()], "EHLO": Say(b"250 fake")}
+        timeouts = {"body": 0.3}
+        async with FakeRelay(script) as fake, rig(relay(fake.port, timeouts=timeouts)) as r:
+            (verdict,) = await r.send(huge_job())
+            assert verdict.outcome is DEFERRED
+            assert "at the body" in verdict.text
+            assert not fake.received
 
     run(main())
 
@@ -146,8 +150,9 @@ def test_long_bodies_arrive_whole() -> None:
 @pytest.mark.parametrize("answer", [Close(b"421 4.3.2 down"), Say(b"421 4.3.2 down"), Reset()])
 def test_a_server_that_leaves_in_the_body(answer: Answer) -> None:
     async def main() -> None:
-        async with FakeRelay({"BODY": [Say(b""), answer]}) as fake, rig(relay(fake.port)) as r:
-            assert await r.outcomes(long_job()) == [DEFERRED]
+        script = {"BODY": [Say(b""), answer], "EHLO": Say(b"250 fake")}
+        async with FakeRelay(script) as fake, rig(relay(fake.port)) as r:
+            assert await r.outcomes(huge_job()) == [DEFERRED]
             assert not fake.received
 
     run(main())
@@ -169,18 +174,18 @@ def test_idle_connections_closed_by_the_server_cost_nothing() -> None:
 def test_no_final_dot_after_the_right_has_ended() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        async with FakeRelay({"DATA": Say(b"354 go", split=1)}) as fake:
-            async with rig(relay(fake.port)) as r:
-                right = SendRight(loop.time() + 3600)
-                r.source.jobs.append(make_job(1, right=right))
-                r.pool.wake()
-                await until(lambda: b"DATA" in fake.commands)
-                right.deadline = 0.0
-                await until(lambda: r.source.dropped)
-                await until(lambda: fake.open_connections == 0)
-                assert not fake.received
-                assert not r.reports.verdicts
-                assert r.source.dropped[0].returns == 0
+        script = {"DATA": Say(b"354 go", split=1)}
+        async with FakeRelay(script) as fake, rig(relay(fake.port)) as r:
+            right = SendRight(loop.time() + 3600)
+            r.source.jobs.append(make_job(1, right=right))
+            r.pool.wake()
+            await until(lambda: b"DATA" in fake.commands)
+            right.deadline = 0.0
+            await until(lambda: r.source.dropped)
+            await until(lambda: fake.open_connections == 0)
+            assert not fake.received
+            assert not r.reports.verdicts
+            assert r.source.dropped[0].returns == 0
 
     run(main())
 
@@ -188,7 +193,7 @@ def test_no_final_dot_after_the_right_has_ended() -> None:
 def test_no_final_dot_after_a_long_body_whose_right_ended_meanwhile() -> None:
     async def main() -> None:
         right = SendRight(1e12)
-        job = make_job(1, message=b"line\r\n" * 3_000_000 + b".\r\n", right=right)
+        job = huge_job(right)
         async with FakeRelay({"EHLO": Say(b"250 fake")}) as fake, rig(relay(fake.port)) as r:
             r.source.jobs.append(job)
             r.pool.wake()
@@ -229,12 +234,11 @@ def test_what_is_not_offered_is_not_used() -> None:
 def test_refusals_in_between_disturb_nobody() -> None:
     async def main() -> None:
         rcpts = [Say(b"550 5.1.1 who") if seq % 3 == 0 else OK for seq in range(60)]
-        async with FakeRelay({"RCPT": rcpts}) as fake:
-            async with rig(relay(fake.port, connections=1)) as r:
-                found = await r.outcomes(*(make_job(seq) for seq in range(60)))
-                assert found == [REJECTED if seq % 3 == 0 else ACCEPTED for seq in range(60)]
-                assert fake.connections == 1
-                assert fake.commands.count(b"RSET") == 0  # 354 came, so a lone dot ended it
+        async with FakeRelay({"RCPT": rcpts}) as fake, rig(relay(fake.port, connections=1)) as r:
+            found = await r.outcomes(*(make_job(seq) for seq in range(60)))
+            assert found == [REJECTED if seq % 3 == 0 else ACCEPTED for seq in range(60)]
+            assert fake.connections == 1
+            assert fake.commands.count(b"RSET") == 0  # 354 came, so a lone dot ended it
 
     run(main())
 
@@ -276,11 +280,11 @@ def test_overlap_loses_only_what_is_after_its_dot(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(session, "OVERLAP_RTT_SECONDS", 0.0)
 
     async def main() -> None:
-        async with FakeRelay({"DOT": [Reset(), OK]}) as fake:
-            async with rig(relay(fake.port, connections=1)) as r:
-                found = await r.outcomes(*(make_job(seq) for seq in range(5)))
-                assert found == [UNKNOWN] + [ACCEPTED] * 4
-                assert r.source.put_backs == [1]  # the one whose MAIL was already written
-                assert len(fake.received) == 5
+        script = {"DOT": [Reset(), OK]}
+        async with FakeRelay(script) as fake, rig(relay(fake.port, connections=1)) as r:
+            found = await r.outcomes(*(make_job(seq) for seq in range(5)))
+            assert found == [UNKNOWN] + [ACCEPTED] * 4
+            assert r.source.put_backs == [1]  # the one whose MAIL was already written
+            assert len(fake.received) == 5
 
     run(main())

@@ -12,8 +12,11 @@ import pytest
 
 
 @pytest.fixture
-def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The temporary folder of this process and its children; must be empty in the end."""
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The temporary folder of this process and its children; must be empty in the end.
+
+    Comes after `tmp_path`, lest pytest puts its own folder here.
+    """
     folder = Path(tempfile.mkdtemp(prefix="cd-"))
     folder.chmod(0o777)  # for other users too
     monkeypatch.setenv("TMPDIR", str(folder))

@@ -1,4 +1,4 @@
-"""A database of its own for every test of this folder."""
+"""How the tests of this folder reach their database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 
 from campaignd.config import Config, MySQL
 from campaignd.sandbox.box import Sandbox
-from campaignd.store import schema
 from campaignd.store.db import Database
 
 Work = Callable[[Database], Coroutine[Any, Any, None]]
@@ -20,42 +19,28 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def empty_url(sandbox: Sandbox) -> Iterator[str]:
+def empty_database(sandbox: Sandbox) -> Iterator[str]:
     """URL of a database without tables."""
-    name = f"store_{next(_numbers)}"
+    name = f"empty_{next(_numbers)}"
     yield sandbox.create_database(name)
     sandbox.drop_database(name)
 
 
 @pytest.fixture
-def with_empty(empty_url: str) -> Callable[[Work], None]:
+def with_empty(empty_database: str) -> Callable[[Work], None]:
     """Runs a coroutine function with a Database that has no tables."""
-
-    def run(work: Work) -> None:
-        async def main() -> None:
-            async with Database(Config(mysql=MySQL(url=empty_url)).mysql_target()) as db:
-                await work(db)
-
-        asyncio.run(main())
-
-    return run
+    return lambda work: _run(empty_database, work)
 
 
 @pytest.fixture
-def with_store(with_empty: Callable[[Work], None]) -> Callable[[Work], None]:
-    """Runs a coroutine function with a Database that is migrated."""
+def with_store(database: str) -> Callable[[Work], None]:
+    """Runs a coroutine function with a Database that is migrated and otherwise empty."""
+    return lambda work: _run(database, work)
 
-    def run(work: Work) -> None:
-        async def migrated(db: Database) -> None:
-            await schema.migrate(db)
+
+def _run(url: str, work: Work) -> None:
+    async def main() -> None:
+        async with Database(Config(mysql=MySQL(url=url)).mysql_target()) as db:
             await work(db)
 
-        with_empty(migrated)
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def sandbox() -> Iterator[Sandbox]:  # TEMPORARY until tests/conftest.py has it
-    with Sandbox() as box:
-        yield box
+    asyncio.run(main())

@@ -124,9 +124,11 @@ HTML = 'html = "spring.html"\n'
         (LEAST + HTML + "[retry]\nfactor = 0.5\n", "$.retry.factor"),
         *(
             (LEAST + HTML + f'[headers]\n"{name}" = "x"\n', "this header is set by campaignd")
-            for name in ("From", "to", "DATE", "Message-ID", "Subject", "MIME-Version", "Bcc", "Cc")
-            + ("Content-Type", "Content-Foo", "DKIM-Signature", "Received", "Return-Path", "Sender")
-            + ("Reply-To", "Resent-To", "ARC-Seal", "Authentication-Results")
+            for name in (
+                *("From", "to", "DATE", "Message-ID", "Subject", "MIME-Version", "Bcc", "Cc"),
+                *("Content-Type", "Content-Foo", "DKIM-Signature", "Received", "Return-Path"),
+                *("Sender", "Reply-To", "Resent-To", "ARC-Seal", "Authentication-Results"),
+            )
         ),
         (LEAST + HTML + '[headers]\n"X A" = "x"\n', "use letters, digits and hyphens"),
         (LEAST + HTML + '[headers]\n"X:A" = "x"\n', "use letters, digits and hyphens"),

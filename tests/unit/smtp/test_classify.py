@@ -37,10 +37,12 @@ NONE, PENALISE = Effect.NONE, Effect.PENALISE
         (Phase.BODY, 421, "", DEFERRED, CLOSE, PENALISE, False),
         (Phase.MAIL, 530, "5.7.0", DEFERRED, CLOSE, PENALISE, False),  # AUTH first
         (Phase.MAIL, 452, "4.3.1", DEFERRED, CLOSE, PENALISE, True),  # disk full
-        (Phase.FINAL_DOT, 451, "4.3.0", DEFERRED, CLOSE, PENALISE, True),
+        (Phase.RCPT, 451, "4.3.2", DEFERRED, RESET, NONE, True),
+        (Phase.FINAL_DOT, 452, "4.3.1", DEFERRED, KEEP, NONE, True),
         (Phase.MAIL, 451, "4.4.5", DEFERRED, CLOSE, PENALISE, True),
         (Phase.MAIL, 503, "5.5.1", DEFERRED, CLOSE, PENALISE, True),
         (Phase.MAIL, 502, "", DEFERRED, CLOSE, PENALISE, True),
+        (Phase.RCPT, 500, "5.3.0", REJECTED, RESET, NONE, True),
         (Phase.MOOT, 503, "5.5.1", REJECTED, RESET, NONE, True),
         (Phase.MOOT, 421, "", DEFERRED, CLOSE, PENALISE, False),
     ],
@@ -58,7 +60,7 @@ def test_refusals(
 
 
 @pytest.mark.parametrize("phase", list(Phase))
-@pytest.mark.parametrize("enhanced", ["", "4.3.2", "4.4.5", "5.7.1"])
+@pytest.mark.parametrize("enhanced", ["", "4.3.2", "4.4.5", "5.5.1", "5.7.1"])
 def test_every_refusal_is_decided(phase: Phase, enhanced: str) -> None:
     for code in range(400, 600):
         decision = refusal(phase, code, enhanced)
