@@ -6,15 +6,18 @@ RUN := $(VENV)/bin
 
 export PYTHON
 
-.PHONY: help demo test lint bench bench-smoke format clean
+.PHONY: help demo test lint simulate bench bench-smoke bench-memory format clean
 
 help:
-	@echo "make demo    see it send 20,000 messages between private servers; nothing to configure"
-	@echo "make test    all tests"
-	@echo "make lint    style, types and layers"
-	@echo "make bench   measure it against smtp-source and aiosmtplib; under three minutes"
-	@echo "make format  put the code in order"
-	@echo "make clean   remove what these made"
+	@echo "make demo          see it send 20,000 messages between private servers"
+	@echo "make test          all tests"
+	@echo "make lint          style, types and layers"
+	@echo "make simulate      100,000 schedules of faults against the delivery protocol"
+	@echo "make bench         throughput beside smtp-source and aiosmtplib; under three minutes"
+	@echo "make bench-memory  memory over a million recipients; some minutes"
+	@echo "make bench-smoke   that the benchmarks work"
+	@echo "make format        put the code in order"
+	@echo "make clean         remove what these made"
 
 demo: $(VENV)/.installed
 	@.ci/requirements servers
@@ -30,9 +33,16 @@ lint: $(VENV)/.installed-dev
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
+simulate: $(VENV)/.installed-dev
+	@$(RUN)/python -m tests.simulation $(SIMULATE_ARGS)
+
 bench: $(VENV)/.installed
 	@.ci/requirements servers postfix
 	@$(RUN)/python -m benchmarks throughput $(BENCH_ARGS)
+
+bench-memory: $(VENV)/.installed
+	@.ci/requirements servers postfix
+	@$(RUN)/python -m benchmarks memory $(BENCH_ARGS)
 
 bench-smoke: $(VENV)/.installed
 	@.ci/requirements servers postfix

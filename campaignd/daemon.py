@@ -7,6 +7,7 @@ relays. MySQL and Redis may be away at any time, also at the start: the daemon w
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import random
 import signal
@@ -55,7 +56,10 @@ class Daemon:
         self._reload = reload
         self._notifier = Notifier()
         self.host = config.daemon.host
-        self._db = Database(config.mysql_target())
+        # Locks of a host that stands still end before its leases do.
+        self._db = Database(
+            config.mysql_target(), idle_seconds=max(2, math.ceil(config.lease.ttl / 2))
+        )
         self._redis = client.connect(config.redis_target())
         self._peers = Peers(self._redis)
         self._recorder = Recorder(self._db, self.host)

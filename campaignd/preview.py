@@ -108,6 +108,6 @@ def readable(message: bytes) -> str:
     for part in parsed.walk():
         if part.is_multipart():
             continue
-        text = part.get_content().rstrip("\n")
+        text = part.get_content().replace("\r\n", "\n").rstrip("\n")
         pieces.append(f"--- {part.get_content_type()}\n{text}")
     return "\n\n".join(pieces) + "\n"

@@ -23,6 +23,7 @@ from campaignd.preview import readable as as_text
 _campaign = click.argument("file", metavar="CAMPAIGN.toml", type=click.Path(path_type=Path))
 _row = click.option(
     "--row",
+    metavar="N",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,

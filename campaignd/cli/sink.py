@@ -19,9 +19,12 @@ _WHOM = "SHARE|PREFIX*"
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--host", metavar="HOST", default="127.0.0.1", show_default=True, help="Address to listen on."
+)
 @click.option(
     "--port",
+    metavar="PORT",
     type=click.IntRange(0, 65_535),
     default=2525,
     show_default=True,
@@ -40,17 +43,23 @@ _WHOM = "SHARE|PREFIX*"
     show_default=True,
     help="Where --reject and --defer are answered.",
 )
-@click.option("--delay", type=float, default=0.0, help="Seconds before the final reply.")
-@click.option("--max-sessions", type=int, help="Answer 421 to further connections.")
-@click.option("--messages-per-session", type=int, help="Answer 421 to further messages.")
+@click.option(
+    "--delay", metavar="SECONDS", type=float, default=0.0, help="Seconds before the final reply."
+)
+@click.option("--max-sessions", metavar="N", type=int, help="Answer 421 to further connections.")
+@click.option(
+    "--messages-per-session", metavar="N", type=int, help="Answer 421 to further messages."
+)
 @click.option("--no-pipelining", is_flag=True, help="Do not offer PIPELINING.")
 @click.option("--no-8bitmime", "no_eight_bit", is_flag=True, help="Do not offer 8BITMIME.")
 @click.option("--no-smtputf8", is_flag=True, help="Do not offer SMTPUTF8.")
 @click.option("--tls", metavar="FILE", type=click.Path(), help="PEM file with chain and key.")
 @click.option("--implicit-tls", is_flag=True, help="TLS from the start instead of STARTTLS.")
-@click.option("--username", help="Insist on AUTH, with this name.")
+@click.option("--username", metavar="NAME", help="Insist on AUTH, with this name.")
 @click.option("--password-file", metavar="FILE", type=click.Path(), help="Its password.")
-@click.option("--keep", type=int, default=0, help="Keep the first so many messages whole.")
+@click.option(
+    "--keep", metavar="N", type=int, default=0, help="Keep the first so many messages whole."
+)
 @click.option("--keep-folder", metavar="FOLDER", type=click.Path(), help="Where to keep them.")
 def sink(
     host: str,

@@ -12,10 +12,10 @@ import orjson
 
 from campaignd.cli.backends import peers, store
 from campaignd.cli.settings import Settings, json_option, pass_settings
-from campaignd.cli.standings import Question
 from campaignd.config import Config
 from campaignd.errors import StoreOutage
 from campaignd.model import CampaignState
+from campaignd.overview import Question
 from campaignd.status import Standing
 
 REFRESH_SECONDS: Final = 1.0
@@ -38,6 +38,7 @@ Show = Callable[[Sequence[Standing], str], None]
 )
 @click.option(
     "--limit",
+    metavar="N",
     type=click.IntRange(1, 1_000),
     default=20,
     show_default=True,

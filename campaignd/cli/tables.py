@@ -19,6 +19,7 @@ PIPE_WIDTH: Final = 400
 """Columns when nobody looks at a terminal: lines are not wrapped."""
 
 BAR_WIDTH: Final = 44
+NAME_WIDTH: Final = 32
 
 _STYLES: Final = {
     CampaignState.RUNNING: "bold green",
@@ -38,8 +39,8 @@ _OUTCOME_STYLES: Final = {
 def console() -> Console:
     """Standard output. Colours only on a terminal."""
     if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(highlight=False, width=PIPE_WIDTH, color_system=None)
+        return Console(highlight=False, markup=False)
+    return Console(highlight=False, markup=False, width=PIPE_WIDTH, color_system=None)
 
 
 def one(standing: Standing) -> RenderableType:
@@ -75,14 +76,14 @@ def many(standings: Sequence[Standing]) -> RenderableType:
         campaign, counts = standing.summary.campaign, standing.summary.counts
         table.add_row(
             str(campaign.id),
-            campaign.account,
-            _short(campaign.name, 32),
+            Text(campaign.account),
+            Text(_short(campaign.name, NAME_WIDTH)),
             Text(campaign.state.value, style=_STYLES.get(campaign.state, "")),
             f"{counts.total:,}",
             _share(counts),
             f"{standing.rate:,.0f}/s" if standing.rate else "",
             "" if not standing.eta_seconds else duration(standing.eta_seconds),
-            standing.reason,
+            Text(standing.reason),
         )
     return table
 

@@ -11,15 +11,8 @@ from jinja2 import nodes
 
 from campaignd.compose import functions
 from campaignd.compose.columns import Columns
-from campaignd.compose.expressions import (
-    EXISTENCE_TESTS,
-    Code,
-    ExpressionCompiler,
-    Unfit,
-    const,
-    load,
-    named,
-)
+from campaignd.compose.expressions import EXISTENCE_TESTS, Code, ExpressionCompiler, Unfit, named
+from campaignd.compose.pycode import const, load
 from campaignd.compose.wording import describe, unknown
 
 

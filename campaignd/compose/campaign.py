@@ -70,6 +70,7 @@ def load_campaign(path: Path) -> CampaignSpec:
     _check_headers(file.headers, path)
     sources = {
         "from": _line_of(toml, "from", path),
+        "reply_to": _line_of(toml, "reply_to", path),
         "subject": _line_of(toml, "subject", path),
         "html": Source(file.html or ""),
         "text": Source(file.text or ""),

@@ -15,25 +15,19 @@ from markupsafe import escape
 
 from campaignd.compose.calls import CallCompiler
 from campaignd.compose.columns import Columns
-from campaignd.compose.expressions import (
-    NOT_A_VALUE,
-    Code,
-    Loop,
-    Unfit,
-    at_line,
-    call,
-    call_meter,
-    checked_names,
-    const,
-    load,
-)
-from campaignd.compose.meter import STEP_UNITS, Meter
+from campaignd.compose.expressions import NOT_A_VALUE, Code, Loop, Unfit, checked_names
+from campaignd.compose.meter import NODE_UNITS, STEP_UNITS, Meter
 from campaignd.compose.pieces import Pieces, assigned, count_holes, is_flat
+from campaignd.compose.pycode import assign, at_line, call, call_meter, const, load
 from campaignd.compose.wording import describe
 
 PIECE_HOLES: Final = 32
 """Holes in one piece of output at most. What is emitted at once is bounded by this times
 `values.MAX_ROW_CHARACTERS`."""
+
+MAX_NODES: Final = 10_000
+"""Nodes of a template's syntax tree, a hole being two or three. Compiling them takes under a
+second."""
 
 MAX_LOOPS: Final = 8
 """How deep loops nest; Python's limit is 20."""
@@ -66,6 +60,8 @@ class Compiled(NamedTuple):
 
 def generate(template: nodes.Template, columns: Columns, form: Form) -> Compiled:
     """Raises Unfit."""
+    if sum(1 for _ in template.find_all(nodes.Node)) > MAX_NODES:
+        raise Unfit(1, "too many template tags: make it simpler")
     compiler = _BodyCompiler(columns, form)
     body = compiler.function(template.body)
     arguments = ast.arguments(
@@ -96,10 +92,10 @@ class _BodyCompiler(CallCompiler):
         start: list[ast.stmt] = []
         for slot in sorted(self.slots):
             value = ast.Subscript(load("row"), const(slot), ast.Load())
-            start.append(_assign(f"v{slot}", value))
+            start.append(assign(f"v{slot}", value))
         if self.metered:
             self.names["Meter"] = Meter
-            start.append(_assign("meter", call("Meter")))
+            start.append(assign("meter", call("Meter")))
         return start + rest
 
     # Flat output
@@ -221,16 +217,16 @@ class _BodyCompiler(CallCompiler):
         _check_name(node.target)
         items, item = self.fresh("l"), self.fresh("x")
         loop = Loop(self.fresh("i"), self.fresh("n"))
-        self._append(_assign(items, call_meter("items", self.present(node.iter))))
+        self._append(assign(items, call_meter("items", self.present(node.iter))))
         self._scopes.append({node.target.name: item})
         if node.test is not None:
             self._keep_if(node.test, items, item)
         self.names |= {"count": len, "enumerate": enumerate}
-        self._append(_assign(loop.size, call("count", load(items))))
+        self._append(assign(loop.size, call("count", load(items))))
         target = ast.Tuple([ast.Name(name, ast.Store()) for name in (loop.at, item)], ast.Store())
         statement = ast.For(target, call("enumerate", load(items)), [], [])
         self._append(statement)
-        cost = STEP_UNITS + sum(1 for _ in node.find_all(nodes.Node))
+        cost = STEP_UNITS + NODE_UNITS * sum(1 for _ in node.find_all(nodes.Node))
         self._loops.append(loop)
         spend = ast.Expr(call_meter("spend", const(cost)))
         statement.body = [spend, *self._in_block(node.body, own_scope=True)]
@@ -246,16 +242,16 @@ class _BodyCompiler(CallCompiler):
         append = ast.Attribute(load(kept), "append", ast.Load())
         keep = ast.If(self.present(test), [ast.Expr(ast.Call(append, [load(item)], []))], [])
         spend = ast.Expr(call_meter("spend", const(STEP_UNITS)))
-        self._append(_assign(kept, ast.List([], ast.Load())))
+        self._append(assign(kept, ast.List([], ast.Load())))
         self._append(ast.For(ast.Name(item, ast.Store()), load(items), [spend, keep], []))
-        self._append(_assign(items, load(kept)))
+        self._append(assign(items, load(kept)))
 
     def _set(self, node: nodes.Assign) -> None:
         if not isinstance(node.target, nodes.Name):
             raise Unfit(node.lineno, "set takes one name")
         _check_name(node.target)
         value = self.expression(node.node)
-        self._append(_assign(self._scopes[-1][node.target.name], value.node))
+        self._append(assign(self._scopes[-1][node.target.name], value.node))
 
     def _open_scope(self, names: set[str]) -> None:
         """What is set in a body becomes variables of it, which begin with the value that the
@@ -265,12 +261,8 @@ class _BodyCompiler(CallCompiler):
             with self.guarded({name}):
                 outside = self.expression(nodes.Name(name, "load", lineno=self._line))
             scope[name] = self.fresh("s")
-            self._append(_assign(scope[name], outside.node))
+            self._append(assign(scope[name], outside.node))
         self._scopes.append(scope)
-
-
-def _assign(name: str, value: ast.expr) -> ast.Assign:
-    return ast.Assign([ast.Name(name, ast.Store())], value)
 
 
 def _check_name(target: nodes.Name) -> None:

@@ -73,7 +73,6 @@ class Composer:
     """
 
     def __init__(self, spec: CampaignSpec, campaign_id: int, fields: Sequence[str]) -> None:
-        self._campaign = campaign_id
         self._sources = spec.sources
         self._columns = Columns(fields)
         self._templates: list[Template] = []
@@ -88,9 +87,7 @@ class Composer:
         self._header("From", name, "from", address.encode("ascii"))
         if spec.reply_to is not None:
             reply_name, reply_address = split_mailbox(spec.reply_to)
-            self._fixed += _field(
-                "Reply-To", mailbox(reply_name, reply_address.encode("ascii"), "Reply-To")
-            )
+            self._header("Reply-To", reply_name, "reply_to", reply_address.encode("ascii"))
         self._header("Subject", spec.subject, "subject")
         for header, value in spec.headers.items():
             self._header(header, value, f"header {header}")
@@ -146,9 +143,10 @@ class Composer:
                     mailbox(value, own_address, name) if own_address else unstructured(value, name)
                 )
                 head.append(b"\r\n")
-            plain = _render(self._text, row)
+            # HTML first: a text that is derived from it has no lines of its own to name.
             if self._html is not None:
                 html = _render(self._html if row.has_specials else self._html_of_plain, row)
+            plain = _render(self._text, row)
         except RENDER_ERRORS as error:
             raise RowError(explain(error, self._templates)) from error
         skeleton = self._skeleton
@@ -185,7 +183,7 @@ class Composer:
             )
         except RowError as error:
             raise TemplateError(f"{template.origin.locate(1)}: {error}") from None
-        self._fixed += _field(name, value)
+        self._fixed += b"%s: %s\r\n" % (name.encode("ascii"), value)
 
     def _compile(self, source: str, part: str, form: Form) -> Template:
         place = self._sources.get(part, Source("campaign"))
@@ -224,10 +222,6 @@ class Composer:
         defects = [defect for part in message.walk() for defect in part.defects]
         if subtypes != self._subtypes or defects:
             raise AssertionError(f"composed {subtypes} with {defects}")
-
-
-def _field(name: str, value: bytes) -> bytes:
-    return b"%s: %s\r\n" % (name.encode("ascii"), value)
 
 
 def _render(template: Template, row: Row) -> str:

@@ -18,6 +18,7 @@ from jinja2 import nodes
 
 from campaignd.compose import functions
 from campaignd.compose.columns import ADDRESS, Columns
+from campaignd.compose.pycode import at_line, call, call_meter, const, load
 from campaignd.compose.wording import describe, suggest
 from campaignd.errors import TemplateError
 
@@ -76,22 +77,6 @@ class Loop(NamedTuple):
 
     at: str
     size: str
-
-
-def const(value: str | float | bool | None) -> ast.Constant:
-    return ast.Constant(value)
-
-
-def load(name: str) -> ast.Name:
-    return ast.Name(name, ast.Load())
-
-
-def call(function: str, *args: ast.expr) -> ast.Call:
-    return ast.Call(load(function), list(args), [])
-
-
-def call_meter(method: str, *args: ast.expr) -> ast.Call:
-    return ast.Call(ast.Attribute(load("meter"), method, ast.Load()), list(args), [])
 
 
 class ExpressionCompiler:
@@ -292,12 +277,6 @@ class ExpressionCompiler:
 
     def _sequence(self, node: nodes.List | nodes.Tuple) -> Code:
         return Code(self.operate("list", *map(self.present, node.items)))
-
-
-def at_line(code: ast.expr, node: nodes.Node) -> ast.expr:
-    """Gives Python code the line of the template's construct, for tracebacks."""
-    code.lineno = code.end_lineno = node.lineno
-    return code
 
 
 def named(node: nodes.Node) -> set[str]:

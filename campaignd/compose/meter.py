@@ -12,16 +12,20 @@ from typing import Any, Final
 
 from campaignd.errors import RowError
 
-MAX_OUTPUT_CHARACTERS: Final = 2_000_000
-"""Of one rendered subject, header, text or HTML; our choice, above what mailbox providers show
-without clipping (Gmail: 102 KB) by far."""
+MAX_OUTPUT_CHARACTERS: Final = 1_000_000
+"""Of one rendered subject, header, text or HTML; our choice. Gmail, for one, clips a message at
+102 KB."""
 
-UNITS: Final = 2_000_000
-"""What one rendering may spend: a unit is a character taken or given, or a loop's step. At
-worst some 100 ms of CPU."""
+UNITS: Final = 1_000_000
+"""What one rendering may spend: a unit is a character taken or given. At worst some 100 ms of
+CPU."""
 
 STEP_UNITS: Final = 20
-"""The price of one turn of a loop, besides what its body costs."""
+"""The price of one turn of a loop."""
+
+NODE_UNITS: Final = 10
+"""The price of each construct in a loop's body, at each turn, besides what it emits and calls.
+Two long texts compared are the worst of them."""
 
 
 class Overrun(RowError):

@@ -30,7 +30,7 @@ class Source(msgspec.Struct, frozen=True):
 
 class CampaignSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A campaign's content and policies. `subject`, `html`, `text`, the values of `headers` and
-    the display name in `sender` are template sources."""
+    the display names in `sender` and `reply_to` are template sources."""
 
     name: str
     account: str
@@ -46,7 +46,7 @@ class CampaignSpec(msgspec.Struct, frozen=True, kw_only=True):
     unknown: UnknownPolicy = UnknownPolicy.RESEND
     retry: RetryPolicy = RetryPolicy()
     sources: dict[str, Source] = {}
-    """For error messages: by `subject`, `from`, `html`, `text` and `header NAME`."""
+    """For error messages: by `from`, `reply_to`, `subject`, `html`, `text` and `header NAME`."""
 
 
 def encode_spec(spec: CampaignSpec) -> bytes:

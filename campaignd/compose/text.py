@@ -19,6 +19,9 @@ from campaignd.errors import TemplateError
 _FIRST: Final = 0x100000
 """Placeholders for constructs are characters of the last private plane; one each."""
 _MOST: Final = 0xFFFD
+_MOST_UNFINISHED: Final = 1_000
+"""Characters after the start of a tag or comment that never ends, up to which they are taken
+for text. HTMLParser's time for it is quadratic; a browser would show nothing of it."""
 _MARK: Final = re.compile("[\U00100000-\U0010fffd]")
 _SPACES: Final = re.compile("[ \t\r\n\f\xa0]+")
 
@@ -53,10 +56,12 @@ def derive(html: str) -> str:
         raise TemplateError("too many template tags to derive a text")
     writer = _TextWriter(constructs)
     writer.feed("".join(marked))
-    writer.close()
+    if len(writer.rawdata) <= _MOST_UNFINISHED:
+        writer.close()
     plain = writer.text()
     # What HTMLParser does not report, such as a tag that never ends, is at the end.
-    lost = [mark for mark in _MARK.findall("".join(marked)) if mark not in plain]
+    kept = set(plain)
+    lost = [mark for mark in _MARK.findall("".join(marked)) if mark not in kept]
     plain += "".join(filter(writer.is_statement, lost))
     return writer.source(plain.replace("{", '{{ "{" }}'))
 
@@ -91,7 +96,8 @@ class _TextWriter(HTMLParser):
         self._space = False
         self._hidden = 0
         self._preformatted = 0
-        self._links: list[tuple[str, int]] = []
+        self._link: tuple[str, int] | None = None
+        """The open link's target, and where its text begins."""
 
     def text(self) -> str:
         plain = "".join(self._parts).rstrip(" \n")
@@ -103,8 +109,9 @@ class _TextWriter(HTMLParser):
         raw = self.get_starttag_text() or ""
         link = ""
         if tag == "a" and not self._hidden:
+            self._end_link()
             link = (dict(attrs).get("href") or "").strip()
-            self._links.append((link, len(self._parts)))
+            self._link = link, len(self._parts)
         self._statements(raw, but_not=link)
         if tag in _HIDDEN:
             self._hidden += 1
@@ -163,21 +170,27 @@ class _TextWriter(HTMLParser):
         self._preformatted += tag == "pre"
 
     def _close(self, tag: str) -> None:
-        if tag == "a" and self._links:
-            link, since = self._links.pop()
-            shown = "".join(self._parts[since:]).strip()
-            bare = link.removeprefix("mailto:")
-            if bare and not bare.startswith("#") and self.source(bare) != self.source(shown):
-                self._space = bool(shown)
-                self._write(f"({bare})" if shown else bare)
-            elif link != shown:
-                self._statements(link)
+        if tag == "a":
+            self._end_link()
         if tag == "pre":
             self._preformatted = max(0, self._preformatted - 1)
         if tag in _PARAGRAPHS:
             self._want(2)
         elif tag in _LINES:
             self._want(1)
+
+    def _end_link(self) -> None:
+        """Shows where the link goes, unless its text does."""
+        if self._link is None:
+            return
+        (link, since), self._link = self._link, None
+        shown = "".join(self._parts[since:]).strip()
+        bare = link.removeprefix("mailto:")
+        if bare and not bare.startswith("#") and self.source(bare) != self.source(shown):
+            self._space = bool(shown)
+            self._write(f"({bare})" if shown else bare)
+        elif link != shown:
+            self._statements(link)
 
     def _want(self, breaks: int) -> None:
         self._wanted = max(self._wanted, breaks)

@@ -126,7 +126,8 @@ class Pool:
 
     def abort(self) -> None:
         """Drops all sessions now. A job whose final dot is written is reported as unknown; any
-        other was not attempted and is put back."""
+        other was not attempted and is put back. Nothing is taken again."""
+        self._draining = True
         self._cancel_connects()
         for session in list(self._sessions()):
             session.abort()

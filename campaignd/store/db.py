@@ -117,8 +117,14 @@ class Database:
     mend (wrong password, no such database, schema not migrated).
     """
 
-    def __init__(self, target: MySQLTarget, *, connections: int = 8) -> None:
+    def __init__(
+        self, target: MySQLTarget, *, connections: int = 8, idle_seconds: int | None = None
+    ) -> None:
+        """After `idle_seconds` without a statement the server closes a connection and rolls back
+        what was open: a host that is frozen in mid-transaction keeps nobody waiting for its
+        locks. None leaves that to the server (8 hours)."""
         self._target = target
+        self._idle_seconds = idle_seconds
         self._connections = connections
         self._pool: aiomysql.Pool | None = None
         self._opening = asyncio.Lock()
@@ -190,7 +196,7 @@ class Database:
     async def _open(self) -> aiomysql.Pool:
         async with self._opening:
             if self._pool is None:
-                target = self._target
+                target, idle = self._target, self._idle_seconds
                 self._pool = await aiomysql.create_pool(
                     minsize=0,
                     maxsize=self._connections,
@@ -203,7 +209,9 @@ class Database:
                     charset="utf8mb4",
                     autocommit=True,
                     client_flag=CLIENT.FOUND_ROWS,
-                    init_command=SESSION,
+                    init_command=SESSION if idle is None else f"{SESSION}, wait_timeout = {idle}",
+                    # Younger than what the server closes, so that nobody is handed a dead one.
+                    pool_recycle=-1 if idle is None else idle / 2,
                     connect_timeout=CONNECT_SECONDS,
                     program_name="campaignd",
                 )

@@ -165,9 +165,7 @@ def compare(
     return verdict
 
 
-def _judge(
-    verdict: Verdict, address: str, made: list[tuple[Outcome, bool]], messages: int
-) -> None:
+def _judge(verdict: Verdict, address: str, made: list[tuple[Outcome, bool]], messages: int) -> None:
     outcomes = [outcome for outcome, _ in made]
     marks = sum(marked for _, marked in made)
     verdict.maybe_duplicates += marks

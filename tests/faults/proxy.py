@@ -63,10 +63,12 @@ class Weather:
 
 @dataclass(slots=True)
 class Trap:
-    """Waits for octets of a client; then the server's answer is dropped and the connection cut."""
+    """Waits for octets of a client; then the server's answer is dropped, and with `cut` the
+    connection ended."""
 
     pattern: bytes
     left: int
+    cut: bool
     sprung: int = 0
 
 
@@ -169,10 +171,11 @@ class Proxy:
 
         self._call(work())
 
-    def drop_answer(self, pattern: bytes, *, times: int = 1) -> Trap:
+    def drop_answer(self, pattern: bytes, *, times: int = 1, cut: bool = True) -> Trap:
         """Forwards the next `times` chunks from clients that contain `pattern`; drops what the
-        server says then, and cuts. `Trap.sprung` counts."""
-        trap = Trap(pattern, times)
+        server says then, and ends the connection at that moment, or without `cut` leaves it
+        silent for good. `Trap.sprung` counts."""
+        trap = Trap(pattern, times, cut)
 
         async def work() -> Trap:
             self._state.traps.append(trap)
@@ -255,8 +258,8 @@ class _Link:
             _Pipe(self, Direction.DOWN, self.upstream, self.downstream),
         )
         self.downstream.pipe, self.upstream.pipe = self.pipes
-        self.deaf = False
-        """What the server says is dropped, and ends the connection."""
+        self.trap: Trap | None = None
+        """Once it has sprung, what the server says is dropped."""
         self.over = False
         self._opening: asyncio.Task[None] | None = None
 
@@ -296,15 +299,16 @@ class _End(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         link = self.link
-        if self.direction is Direction.DOWN and link.deaf:
-            link.end(reset=True)
+        if self.direction is Direction.DOWN and link.trap is not None:
+            if link.trap.cut:
+                link.end(reset=True)
             return
         if self.direction is Direction.UP:
             for trap in link.proxy.state.traps:
                 if trap.left and trap.pattern in data:
                     trap.left -= 1
                     trap.sprung += 1
-                    link.deaf = True
+                    link.trap = trap
                     break
         self.pipe.put(data)
 

@@ -14,10 +14,10 @@ from campaignd.sandbox.box import Sandbox
 from tests.faults.checker import Verdict
 from tests.faults.stage import Stage
 
-RECIPIENTS = 2_500
+RECIPIENTS = 1_200
 """In each of the two campaigns."""
 
-SHARD = 500
+SHARD = 300
 """Recipients of a shard: small, so that a few thousand recipients are many shards."""
 
 
@@ -49,10 +49,10 @@ class Pair:
 
 @contextmanager
 def running(
-    box: Sandbox, *, recipients: int = RECIPIENTS, after: int = 600, **options: Any
+    box: Sandbox, *, recipients: int = RECIPIENTS, after: int = 300, **options: Any
 ) -> Iterator[Pair]:
     """Two campaigns under way: `after` messages are sent when the block begins."""
-    with Stage(box, **{"rate": 1_500, **options}) as stage:
+    with Stage(box, **{"rate": 800, **options}) as stage:
         pair = Pair(stage, recipients)
         stage.start()
         stage.wait_sent(after)

@@ -287,6 +287,25 @@ class Stage:
             self._counted += new.count(b"\n")
         return self._counted
 
+    def busiest(self) -> Host:
+        """The host with the most recipients in its hands; waits until one has any."""
+        statement = (
+            "SELECT owner, SUM(claimed - done) AS held FROM shards WHERE finished = 0 AND clean = 0"
+            " AND claimed > done GROUP BY owner ORDER BY held DESC"
+        )
+        self.wait(lambda: self.query(statement), "a host that is busy")
+        owners = [row[0] for row in self.query(statement)] or [self.host.name]
+        return next(host for host in self.hosts if host.name == owners[0])
+
+    def held_by(self, host: Host) -> int:
+        """Unfinished shards that MySQL says are this host's."""
+        statement = "SELECT COUNT(*) FROM shards WHERE owner = %s AND finished = 0 AND clean = 0"
+        return int(self.query(statement, host.name)[0][0])
+
+    def other(self, host: Host) -> Host:
+        """One of the others."""
+        return next(other for other in self.hosts if other is not host)
+
     def state(self, campaign: int) -> str:
         return str(self.query("SELECT state FROM campaigns WHERE id = %s", campaign)[0][0])
 
@@ -339,6 +358,7 @@ class Stage:
 
 def migrate(box: Sandbox, database: str) -> None:
     """The schema, as `campaignd migrate` makes it."""
+
     async def main() -> None:
         target = Config(mysql=MySQL(url=box.mariadb.url(database))).mysql_target()
         async with Database(target, connections=1) as db:

@@ -106,7 +106,7 @@ def installed() -> Iterator[None]:
         put(run, shards=mysql.Api(run.shards), ledger=mysql.Api(run.ledger))
         put(record, **outside, ledger=mysql.Api(record.ledger))
         put(scheduler, time=_Time, events=silent, metrics=silent, TEND_SECONDS=0.5)
-        put(scheduler, shards=mysql.Api(scheduler.shards), POLL_SECONDS=2.0)
+        put(scheduler, shards=mysql.Api(scheduler.shards), POLL_SECONDS=1.2)
         put(scheduler, campaigns=mysql.Api(scheduler.campaigns))
         put(campaign, shards=mysql.Api(campaign.shards))
         put(turns, LEAST_GRANT=2)
@@ -202,6 +202,8 @@ class Host:
             at_once = asyncio.create_task(self._stop_now.wait())
             await asyncio.wait((draining, at_once), return_when=asyncio.FIRST_COMPLETED)
             at_once.cancel()
+            if draining.done():
+                draining.result()
             draining.cancel()
             for task in own:
                 task.cancel()
@@ -209,9 +211,12 @@ class Host:
         self.process.kill()
 
     async def _drain(self) -> None:
-        if not await self.scheduler.drain(DRAIN_SECONDS):
+        clean = await self.scheduler.drain(DRAIN_SECONDS)
+        if not clean:
             self.lane.abort()
-            await self.scheduler.drain(FLUSH_SECONDS)
+            clean = await self.scheduler.drain(FLUSH_SECONDS)
+        if clean:
+            self._around.rules.check_drained(self.process)
 
     async def _beat(self) -> None:
         around, name = self._around, self.process.name

@@ -87,12 +87,13 @@ class Lane:
         return Compiled(UnknownPolicy(spec.decode()))
 
     def wake(self) -> None:
-        while self.in_flight < self._sessions and not self._weather.relay_away:
+        weather = self._weather
+        while self.in_flight < self._sessions and not weather.relay_away:
             job = self._queue.get()
             if job is None:
                 return
             self._before[job] = None
-            handshake = self._weather.delay(0.05, 5.0)
+            handshake = weather.delay(weather.pace, 5.0)
             self._process.call_later(handshake, self._data, job)
 
     def abort(self) -> None:
@@ -129,7 +130,7 @@ class Lane:
         world, weather = self._world, self._weather
         dot = self._after[job] = self._rules.final_dot(self._process, job)
         late = weather.late_dot and world.rng.random() < weather.late_dot
-        way = world.rng.random() * 20 if late else weather.delay(0.05, 5.0)
+        way = world.rng.random() * 20 if late else weather.delay(weather.pace, 5.0)
         world.at(world.now + way, None, self._arrives, job, dot)
 
     def _arrives(self, job: Job, dot: Dot) -> None:
@@ -138,7 +139,7 @@ class Lane:
         self._rules.judged(dot, outcome)
         if world.rng.random() < weather.reply_lost:
             outcome = Outcome.UNKNOWN
-        world.at(world.now + weather.delay(0.05, 5.0), self._process, self._reply, job, dot, outcome)
+        world.at(world.now + weather.delay(weather.pace, 5.0), self._process, self._reply, job, dot, outcome)
 
     def _judge(self) -> Outcome:
         chance = self._world.rng.random()

@@ -40,6 +40,7 @@ class Server:
         self.weather = weather
         self.store = store
         self.rules = rules
+        self.on_takeover: Callable[[Process], None] = lambda process: None
 
     def execute(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         operation: Callable[..., Any] = getattr(self.store, name)
@@ -60,7 +61,8 @@ class Database:
             raise StoreOutage("the process has ended")
         world, weather, rng = server.world, server.weather, server.world.rng
         answer: asyncio.Future[Any] = process.create_future()
-        if weather.frozen_at_call and rng.random() < weather.frozen_at_call:
+        freeze_at = weather.freeze_at()
+        if freeze_at == "request":
             process.freeze(rng.uniform(1, 20))
         statement = name in STATEMENTS
         late = statement and rng.random() < weather.late_statement
@@ -76,7 +78,11 @@ class Database:
                 world.at(world.now + weather.delay(USUAL, LONGEST), None, serve)
 
         def serve() -> None:
+            if freeze_at == "answer":
+                process.freeze(rng.uniform(1, 20))
             result = server.execute(name, args, kwargs)
+            if name == "take":
+                server.on_takeover(process)
             if late:
                 return
             if rng.random() < weather.after_commit:
@@ -86,6 +92,8 @@ class Database:
 
         def succeed(result: Any) -> None:
             if not answer.done():
+                if name == "take" and result is not None:
+                    server.rules.took(process, args[:2], result.epoch)
                 answer.set_result(result)
 
         def fail(ambiguous: bool) -> None:

@@ -15,8 +15,11 @@ from campaignd.lease import keeper
 from tests.simulation.clock import Process, World
 from tests.simulation.weather import Weather
 
-USUAL, LONGEST = 0.002, 3.0
+USUAL, LONGEST = 0.002, 2.5
 """Seconds on the way to the server or back; the client gives up after 2 s."""
+
+FADING = 1.9
+"""Seconds that an answer takes in addition on a fading link."""
 
 Script = Callable[..., Awaitable[Any]]
 
@@ -100,21 +103,28 @@ class Client:
             raise RedisConnectionError("the process has ended")
         world, weather, rng = server.world, server.weather, server.world.rng
         answer: asyncio.Future[Any] = process.create_future()
-        if weather.frozen_at_call and rng.random() < weather.frozen_at_call:
+        freeze_at = weather.freeze_at()
+        if freeze_at == "request":
             process.freeze(rng.uniform(1, 20))
 
         def send() -> None:
-            if weather.redis_away or rng.random() < weather.redis_lost_request:
-                world.at(world.now + weather.delay(USUAL, LONGEST), process, fail)
+            away = weather.redis_away or process.name in weather.cut_off
+            if away or rng.random() < weather.redis_lost_request:
+                world.at(world.now + weather.redis_delay(USUAL, LONGEST), process, fail)
             else:
-                world.at(world.now + weather.delay(USUAL, LONGEST), None, serve)
+                world.at(world.now + weather.redis_delay(USUAL, LONGEST), None, serve)
 
         def serve() -> None:
+            if freeze_at == "answer":
+                process.freeze(rng.uniform(1, 20))
             result = operation(*args)
             if rng.random() < weather.redis_lost_reply:
-                world.at(world.now + weather.delay(USUAL, LONGEST), process, fail)
+                world.at(world.now + weather.redis_delay(USUAL, LONGEST), process, fail)
             else:
-                world.at(world.now + weather.delay(USUAL, LONGEST), process, succeed, result)
+                way = weather.redis_delay(USUAL, LONGEST)
+                if process.name in weather.fading:
+                    way += rng.random() * FADING
+                world.at(world.now + way, process, succeed, result)
 
         def succeed(result: Any) -> None:
             if not answer.done():

@@ -60,6 +60,7 @@ class Rules:
         self._taken_at: dict[Key, float] = {}
         self._settled: dict[Key, int] = {}
         """The epoch that settled a predecessor's claims last."""
+        self._known_taken: set[tuple[Process, Key, int]] = set()
         self._released: set[tuple[Key, int]] = set()
         self.trace: list[str] | None = None
         self.duplicates = 0
@@ -92,13 +93,13 @@ class Rules:
         return dot
 
     def _check_right(self, dot: Dot) -> None:
-        """R3. While Redis has kept its leases for longer than one lasts, nobody else can have
-        this one. After a loss two hosts may send at once: the new holder has to wait."""
+        """R3. While Redis has kept its leases for longer than one lasts, this one must be there.
+        After a loss two hosts may send at once, which is why the new one has to wait."""
         losses, lost_at = self.leases_lost()
         owner = self.lease_owner(dot.key)
-        foreign = owner is not None and owner.split("/")[0] != dot.process.name
+        mine = owner is not None and owner.split("/")[0] == dot.process.name
         if dot.at - lost_at > self._ttl:
-            self._demand(not foreign, "R3 send only inside the lease", dot)
+            self._demand(mine, "R3 send only inside the lease", dot)
         # With two losses an old holder may have got its lease back from an empty Redis, and
         # learns that it is fenced only when it writes next.
         if losses < 2:
@@ -277,6 +278,16 @@ class Rules:
         total = self._store.campaigns[campaign].total
         final = sum(counts) == total and not counts[Outcome.DEFERRED]
         self._demand(final, "R1 finished means finished", (campaign, counts, total))
+
+    def took(self, process: Process, key: Key, epoch: int) -> None:
+        """A host has learned that it holds a shard."""
+        self._known_taken.add((process, key, epoch))
+
+    def check_drained(self, process: Process) -> None:
+        """A host says that it has stopped cleanly: it has released all that it knew it held."""
+        for key, shard in self._store.shards.items():
+            held = not shard.clean and (process, key, shard.epoch) in self._known_taken
+            self._demand(not held, "R7 a clean stop releases every shard", (process, key))
 
     def check_end(self, reachable: Callable[[Process], bool]) -> None:
         """When everything works again and has come to rest. `reachable` says of a process that

@@ -14,8 +14,8 @@ from tests.simulation.rules import RATE_ERROR, Rules, Violation
 from tests.simulation.store import Store
 from tests.simulation.weather import Weather
 
-TTL = 4.0
-STORM_SECONDS = 30.0
+TTL = 3.0
+STORM_SECONDS = 18.0
 PATIENCE_SECONDS = 400.0
 """How long everything may take once the storm is over."""
 
@@ -58,6 +58,7 @@ class Schedule:
         rules.lease_owner = lambda key: leases.owner(f"campaignd:lease:{key[0]}:{key[1]}")
         rules.leases_lost = lambda: (leases.losses, leases.lost_at)
         database = mysql.Server(world, weather, store, rules)
+        database.on_takeover = self._on_takeover
         self._around = Surroundings(world, weather, rules, database, leases, TTL)
         self._processes: list[Process] = []
         self._hosts: dict[str, Host] = {}
@@ -70,7 +71,7 @@ class Schedule:
                 store.suppressed.add((campaign, 0, rng.randint(1, sizes[0])))
         self._shape = (rng.choice((1, 2, 4)), rng.choice((4, 8, 20)), rng.choice((1, 2, 5)))
         use(world, window=rng.choice((2, 3, 8, 20)))
-        for number in range(rng.choice((1, 2, 2, 3))):
+        for number in range(rng.choice((1, 2, 2, 3, 3))):
             self._start(f"host{number}")
         self._plan_storm()
 
@@ -83,6 +84,7 @@ class Schedule:
             if not ended:
                 raise Violation(f"it never ends: {self._unfinished()}")
             self._rules.check_end(lambda process: process.alive)
+            self._check_rest()
         except Violation as violation:
             result.violation = str(violation)
         except (ArithmeticError, RuntimeError, LookupError, TypeError) as error:
@@ -114,10 +116,10 @@ class Schedule:
         kinds: list[Callable[[], None]] = [
             self._crash, self._crash, self._freeze, self._freeze, self._terminate,
             self._lose_leases, self._redis_away, self._mysql_away, self._relay_away,
-            self._wall_jump, self._pause,
+            self._wall_jump, self._pause, self._fade, self._fade,
         ]  # fmt: skip
-        for _ in range(rng.randint(0, 8)):
-            self._world.at(rng.random() * STORM_SECONDS, None, rng.choice(kinds))
+        for _ in range(rng.randint(0, 9)):
+            self._world.at(rng.random() * STORM_SECONDS * 0.8, None, rng.choice(kinds))
         self._world.at(STORM_SECONDS, None, self._calm)
 
     def _any_host(self) -> Host | None:
@@ -147,8 +149,15 @@ class Schedule:
 
     def _terminate(self) -> None:
         host = self._any_host()
-        if host is None:
-            return
+        if host is not None:
+            self._stop(host)
+
+    def _on_takeover(self, process: Process) -> None:
+        """A host may be told to stop while a takeover is under way."""
+        if self._rng.random() < self._weather.stop_at_takeover:
+            self._stop(self._hosts[process.name])
+
+    def _stop(self, host: Host) -> None:
         name = host.process.name
         self._rules.note(name, "is told to stop")
         host.terminate()
@@ -166,6 +175,24 @@ class Schedule:
         if self._rng.random() < 0.5:
             self._leases.lose_everything()
         self._later(self._rng.uniform(0.5, 10), self._redis_back)
+
+    def _fade(self) -> None:
+        """A host's link to Redis gets slow, then breaks for a while."""
+        host = self._any_host()
+        if host is not None:
+            name = host.process.name
+            self._rules.note(name, "gets slow answers from redis")
+            self._weather.fading.add(name)
+            self._later(self._rng.random() * 4, lambda: self._cut_off(name))
+
+    def _cut_off(self, name: str) -> None:
+        self._rules.note(name, "is cut off from redis")
+        self._weather.cut_off.add(name)
+        self._later(self._rng.uniform(1, 12), lambda: self._join(name))
+
+    def _join(self, name: str) -> None:
+        self._weather.cut_off.discard(name)
+        self._weather.fading.discard(name)
 
     def _redis_back(self) -> None:
         self._weather.redis_away = False
@@ -239,6 +266,13 @@ class Schedule:
         for host in self._hosts.values():
             if host.process.failure is not None:
                 raise RuntimeError(f"{host.process.name}: {host.process.failure!r}")
+
+    def _check_rest(self) -> None:
+        """Nothing is left over in a host that has nothing to do."""
+        for name, host in self._hosts.items():
+            left = (host.turns.used, len(host.queue), host.recorder.backlog)
+            if host.process.alive and left != (0, 0, 0):
+                raise Violation(f"turns, jobs and results come back: {name} {left}")
 
     def _unfinished(self) -> str:
         shards = {key: shard for key, shard in self._store.shards.items() if not shard.finished}

@@ -46,7 +46,9 @@ def test_sessions_are_replaced_after_their_messages() -> None:
 
 def test_sessions_are_replaced_after_their_time() -> None:
     async def main() -> None:
-        async with FakeRelay() as fake, rig(relay(fake.port, seconds_per_connection=0.05)) as r:
+        timeouts = {"idle": 3_600}
+        fake = FakeRelay()
+        async with fake, rig(relay(fake.port, seconds_per_connection=0.05, timeouts=timeouts)) as r:
             assert await r.outcomes(make_job(1)) == [ACCEPTED]
             await until(lambda: fake.open_connections == 0)
             assert fake.commands[-1] == b"QUIT"
@@ -62,7 +64,7 @@ def test_idle_sessions_quit() -> None:
             assert await r.outcomes(make_job(1)) == [ACCEPTED]
             await until(lambda: fake.open_connections == 0)
             assert fake.commands[-1] == b"QUIT"
-            assert r.pool.open_sessions == 0
+            await until(lambda: r.pool.open_sessions == 0)
 
     run(main())
 
@@ -293,6 +295,39 @@ def test_reconfigure() -> None:
                 assert await r.outcomes(make_job(4)) == [ACCEPTED]
                 assert len(old.received) == 3
                 await until(lambda: [s.name for s in r.pool.relays()] == ["second"])
+
+    run(main())
+
+
+def test_reconfigure_while_connecting() -> None:
+    async def main() -> None:
+        slow = Say(b"220 " + b"x" * 100, split=1)
+        old, new = FakeRelay({"GREETING": slow}), FakeRelay()
+        async with old, new, rig(relay(old.port)) as r:
+            r.source.jobs.append(make_job(1))
+            r.pool.wake()
+            await until(lambda: old.connections)
+            r.pool.reconfigure(Config(relay=[relay(new.port)]))
+            await until(lambda: 1 in r.reports.verdicts)
+            await until(lambda: old.connections and not old.open_connections)
+            assert (len(old.received), len(new.received)) == (0, 1)
+
+    run(main())
+
+
+def test_reconfigure_forgets_the_failures_of_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "FIRST_DELAY_SECONDS", 3_600)
+    monkeypatch.setattr(health, "LONGEST_DELAY_SECONDS", 3_600)
+
+    async def main() -> None:
+        down = FakeRelay({"GREETING": Close(b"421 down")})
+        async with down, FakeRelay() as fake, rig(relay(down.port)) as r:
+            r.source.jobs.append(make_job(1))
+            r.pool.wake()
+            await until(lambda: status(r).state == "backoff")
+            assert status(r).retry_in > 1_000
+            r.pool.reconfigure(Config(relay=[relay(fake.port)]))
+            await until(lambda: 1 in r.reports.verdicts)
 
     run(main())
 

@@ -67,6 +67,7 @@ def test_a_whole_campaign(load: Load) -> None:
     places = {part: (source.file, source.line) for part, source in spec.sources.items()}
     assert places == {
         "from": ("spring.toml", 3),
+        "reply_to": ("spring.toml", 5),
         "subject": ("spring.toml", 6),
         "html": ("spring.html", 1),
         "text": ("texts/spring.txt", 1),

@@ -184,6 +184,13 @@ def test_the_message_id_depends_on_campaign_and_recipient_only(
     assert all(re.fullmatch(r"<[0-9a-f]{32}@acme\.example>", one) for one in others)
 
 
+def test_every_attempt_says_the_same(make_spec: MakeSpec) -> None:
+    composer = Composer(make_spec(html="<p>{{ a }}"), CAMPAIGN, ["a"])
+    assert compose(composer, "x") == compose(composer, "x")
+    other = Composer(make_spec(html="<p>{{ a }}"), CAMPAIGN, ["a"])
+    assert compose(other, "x") == compose(composer, "x")
+
+
 def test_date_is_in_utc(read: Read, make_spec: MakeSpec) -> None:
     message = read(compose(Composer(make_spec(), CAMPAIGN, [])))
     assert message["Date"] == "Tue, 14 Nov 2023 22:13:20 +0000"
@@ -196,6 +203,12 @@ def test_a_missing_field_rejects_the_row_with_its_place(
     composer = Composer(make_spec(text="Hi\n{{ first }}"), CAMPAIGN, ["first"])
     with pytest.raises(RowError, match=r"^merge field first is missing \(campaign, line 2, text\)"):
         compose(composer, *values)
+
+
+def test_with_a_derived_text_the_place_is_the_html(make_spec: MakeSpec) -> None:
+    composer = Composer(make_spec(text=None, html="<p>\n\n{{ a }}"), CAMPAIGN, ["a"])
+    with pytest.raises(RowError, match=r"\(campaign, line 3, html\)"):
+        compose(composer, None)
 
 
 def test_a_default_replaces_a_missing_field_but_not_an_empty_one(
@@ -296,6 +309,16 @@ def test_markup_that_html_takes_as_it_is_does_not_reach_the_derived_text(
     assert "<p><i>x</i>" in content["html"]
     assert content["plain"].startswith("x")
     assert "\r" not in content["plain"]
+
+
+def test_controls_that_a_template_makes_itself_are_dropped_too(
+    read: Read, make_spec: MakeSpec
+) -> None:
+    source = r"{{ 'a\r\n.\r\nb\x00\x1bc\u2028d\ud800' }}{{ '&#13;.&#13;&#27;'|striptags }}"
+    spec = make_spec(subject=source, text=source, html=source)
+    content = bodies(message := read(compose(Composer(spec, CAMPAIGN, []))))
+    assert content["plain"] == content["html"] == "a\n.\nbc\nd\ufffd\n.\n"
+    assert message["Subject"].startswith("a . b c d")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Callable
 from email import message_from_bytes
 from email.header import decode_header, make_header
@@ -48,6 +49,8 @@ def test_an_unstructured_value_reads_back_and_stays_on_its_lines(name: str, text
     assert all(len(line) <= 998 for line in lines)
     if b"=?utf-8?b?" in value:
         assert all(len(line) <= 76 for line in lines)
+        for word in value.split(b"\r\n "):
+            b64decode(word.removeprefix(b"=?utf-8?b?").removesuffix(b"?=")).decode("utf-8")
     message = message_from_bytes(field + b"Next: x\r\n\r\nbody", policy=default)
     assert message.keys() == [name, "Next"]
     assert message[name] == normal(text)

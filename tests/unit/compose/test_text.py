@@ -106,3 +106,7 @@ def test_whatever_the_html_is_the_text_is_a_template_with_the_same_statements(ht
 def test_braces_in_the_html_are_no_template() -> None:
     html = "{% raw %}{{ a }}{% endraw %} { &#123;{ b }} {&#37; c %}"
     assert Environment().from_string(derive(html)).render() == "{{ a }} { {{ b }} {% c %}"
+
+
+def test_a_tag_that_never_ends_is_not_shown() -> None:
+    assert derive("x<a " + "b" * 2_000 + "{% if x %}c{% endif %}") == "x\n{% if x %}{% endif %}"
