@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 import click
@@ -21,6 +21,7 @@ from campaignd.model import Outcome
 from campaignd.spreadsheet import cell
 from campaignd.store import campaigns
 from campaignd.store import outcomes as ledger
+from campaignd.store.db import Database
 from campaignd.store.outcomes import Line
 from campaignd.wording import stamp
 
@@ -110,30 +111,32 @@ def _values(line: Line) -> tuple[Any, ...]:
 
 
 async def _print(
-    config: Config,
-    campaign: int,
-    outcome: Outcome | None,
-    address: str | None,
-    form: str,
+    config: Config, campaign: int, outcome: Outcome | None, address: str | None, form: str
 ) -> None:
-    out = sys.stdout.buffer
-    encode = _ENCODERS[form]
     async with store(config, connections=1) as db:
         await campaigns.get(db, campaign)
-        if form == "csv":
-            out.write(",".join(COLUMNS).encode() + b"\n")
-        if address is None:
-            async for lines in ledger.attempts(db, campaign, outcome):
-                out.write(encode(lines))
-            out.flush()
-            return
-        found = await ledger.attempts_at(db, campaign, _key(address), outcome)
-        if found is None:
-            raise UsageError(f"{address} is not in the audience of campaign {campaign}")
-        out.write(encode(found))
+        parts = ledger.attempts(db, campaign, outcome)
+        if address is not None:
+            parts = _only(db, campaign, outcome, address)
+        out = sys.stdout.buffer
+        header = ",".join(COLUMNS).encode() + b"\n" if form == "csv" else b""
+        async for lines in parts:
+            out.write(header + _ENCODERS[form](lines))
+            header = b""
+        out.write(header)
         out.flush()
-        if not found and outcome is None:
-            click.echo(f"{address} is pending: no attempt is recorded yet", err=True)
+
+
+async def _only(
+    db: Database, campaign: int, outcome: Outcome | None, address: str
+) -> AsyncIterator[list[Line]]:
+    """The attempts at one recipient."""
+    found = await ledger.attempts_at(db, campaign, _key(address), outcome)
+    if found is None:
+        raise UsageError(f"{address} is not in the audience of campaign {campaign}")
+    if not found and outcome is None:
+        click.echo(f"{address} is pending: no attempt is recorded yet", err=True)
+    yield found
 
 
 def _key(address: str) -> bytes:

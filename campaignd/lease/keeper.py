@@ -23,11 +23,11 @@ _RENEW: Final = """
 local held = {}
 for i, key in ipairs(KEYS) do
   local owner = redis.call('GET', key)
-  if owner == ARGV[1] then
-    redis.call('PEXPIRE', key, ARGV[2])
+  if owner == ARGV[i + 1] then
+    redis.call('PEXPIRE', key, ARGV[1])
     held[i] = 1
   elseif not owner then
-    redis.call('SET', key, ARGV[1], 'PX', ARGV[2])
+    redis.call('SET', key, ARGV[i + 1], 'PX', ARGV[1])
     held[i] = 1
   else
     held[i] = 0
@@ -59,20 +59,29 @@ class Leases:
         self._redis = redis
         # A restarted daemon of the same name is another owner: it must not renew leases whose
         # recipients it knows nothing of.
-        self._owner = f"{host}/{secrets.token_hex(8)}"
+        self._process = f"{host}/{secrets.token_hex(8)}"
+        # Nor must a release that Redis carries out late end the lease that we have got since.
+        self._count = 0
+        self._owners: dict[Shard, str] = {}
         self._clock = clock
         self._renew = redis.register_script(_RENEW)
         self._release = redis.register_script(_RELEASE)
 
     async def acquire(self, shard: Shard) -> float | None:
         """Leases a free shard; returns the deadline, or None when another host has it."""
+        self._count += 1
+        owner = f"{self._process}/{self._count}"
         asked = self._clock()
         async with reaching():
-            got = await self._redis.set(_key(shard), self._owner, nx=True, px=self._milliseconds)
-        return self._deadline(asked) if got else None
+            got = await self._redis.set(_key(shard), owner, nx=True, px=self._milliseconds)
+        if not got:
+            return None
+        self._owners[shard] = owner
+        return self._deadline(asked)
 
     async def renew(self, shards: Sequence[Shard]) -> dict[Shard, float | None]:
-        """The new deadline of each shard, or None where another host has it by now.
+        """The new deadline of each shard that was acquired, or None where another host has it
+        by now.
 
         A lease that Redis lost (restart, FLUSHALL) is taken again: if a peer has been faster in
         MySQL meanwhile, the epoch fences us.
@@ -82,15 +91,17 @@ class Leases:
         asked = self._clock()
         async with reaching():
             held = await self._renew(
-                keys=[_key(shard) for shard in shards], args=[self._owner, self._milliseconds]
+                keys=[_key(shard) for shard in shards],
+                args=[self._milliseconds, *(self._owners[shard] for shard in shards)],
             )
         deadline = self._deadline(asked)
         return {shard: deadline if kept else None for shard, kept in zip(shards, held, strict=True)}
 
     async def release(self, shard: Shard) -> None:
-        """Gives a lease back, if it is still ours."""
+        """Gives a lease back that was acquired, if it is still ours."""
+        owner = self._owners.pop(shard)
         async with reaching():
-            await self._release(keys=[_key(shard)], args=[self._owner])
+            await self._release(keys=[_key(shard)], args=[owner])
 
     async def free(self, shards: Sequence[Shard]) -> list[Shard]:
         """Those of `shards` that nobody leases at this moment."""

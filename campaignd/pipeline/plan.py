@@ -64,8 +64,10 @@ def plan(
     *,
     slots: int,
     now: float,
+    stopping: int = 0,
 ) -> Plan:
-    """`slots` is the most shards this host may hold; `now` is monotonic seconds."""
+    """`slots` is the most shards this host may hold beside those that it is `stopping` already;
+    `now` is monotonic seconds."""
     by_campaign = Counter(run.shard[0] for run in held)
     by_account = Counter(run.account for run in held)
     room = slots - len(held)
@@ -89,7 +91,7 @@ def plan(
             by_account[offer.account] += 1
             room -= 1
     starved = [offer for offer in offers if not by_campaign[offer.campaign] and offer.free]
-    stop = _victims(held, by_campaign, len(starved), now) if room <= 0 else []
+    stop = _victims(held, by_campaign, len(starved) - stopping, now) if room <= 0 else []
     stop += _surplus(held, offers, peers, by_campaign, now)
     return Plan(list(dict.fromkeys(stop)), start)
 

@@ -55,6 +55,7 @@ class Scheduler:
         self._leases = leases
         self._cache = cache
         self._draining = False
+        self._taking = False
         self._idle = asyncio.Event()
         self._idle.set()
         self._swept = 0.0
@@ -115,11 +116,34 @@ class Scheduler:
             if not run.stopped
         ]
         busy = len(self.runs) - len(held)
-        decided = plan(held, offers, self.peers, slots=self.slots - busy, now=time.monotonic())
+        decided = plan(
+            held,
+            offers,
+            self.peers,
+            slots=self.slots - busy,
+            now=time.monotonic(),
+            stopping=busy,
+        )
         for shard in decided.stop:
             self.runs[shard].stop("handed over")
-        for shard in decided.start:
-            await self._take(shard)
+        await self._take_all(decided.start)
+
+    async def _take_all(self, shards_to_take: Sequence[Shard]) -> None:
+        """A drain waits for the one takeover that is under way, and there is no other."""
+        self._taking = True
+        self._idle.clear()
+        try:
+            for shard in shards_to_take:
+                if self._draining:
+                    break
+                await self._take(shard)
+        finally:
+            self._taking = False
+            self._rest()
+
+    def _rest(self) -> None:
+        if not self.runs and not self._taking:
+            self._idle.set()
 
     async def _obey(self) -> None:
         states = await shards.states(self._stages.db, sorted({c for c, _ in self.runs}))
@@ -172,7 +196,8 @@ class Scheduler:
             stages, campaign, number, SendRight(deadline), taken, taken_at=time.monotonic()
         )
         self.runs[shard] = run
-        self._idle.clear()
+        if self._draining:
+            run.stop("draining")
         events.shard_taken(campaign_id, number, taken.epoch, clean=not run.unresolved)
         self._tasks.create_task(self._work(shard, run))
 
@@ -181,8 +206,7 @@ class Scheduler:
             await run.run()
         finally:
             del self.runs[shard]
-            if not self.runs:
-                self._idle.set()
+            self._rest()
         await self._give_up(shard)
         try:
             await self._finish(run.campaign_id)
@@ -233,14 +257,14 @@ class Scheduler:
 
 
 def peers_from(reports: dict[str, dict[str, Any]], myself: str) -> list[Peer]:
-    """The other hosts, from their heartbeats."""
+    """The other hosts that can work, from their heartbeats."""
     return [
         Peer(
             int(report.get("slots", 0)) - int(report.get("held", 0)),
             {int(key): int(value) for key, value in report.get("shards", {}).items()},
         )
         for host, report in reports.items()
-        if host != myself and not report.get("draining")
+        if host != myself and not report.get("draining") and not report.get("trouble")
     ]
 
 

@@ -92,3 +92,4 @@ class Turns:
             del campaigns[campaign]
         if not campaigns:
             del self._accounts[account]
+        self.serve()

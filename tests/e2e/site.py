@@ -20,6 +20,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import pymysql
 
 from campaignd.config import Daemon, Lease, Limits, Relay
 from campaignd.sandbox.box import Sandbox
@@ -59,11 +62,11 @@ class Done(subprocess.CompletedProcess[str]):
 class Process(Server):
     """One `campaignd run`."""
 
-    def __init__(self, site: Site, config: Path, launcher: Sequence[str] = ()) -> None:
+    def __init__(self, site: Site, config: Path, options: Sequence[str]) -> None:
         self.name = f"host-{next(_names)}"
         super().__init__(site.box.supervisor)
         self.log = site.folder / f"{self.name}.log"
-        self._argv = [*launcher, COMMAND, "--config", str(config), "run", "--name", self.name]
+        self._argv = [COMMAND, "--config", str(config), "run", "--name", self.name, *options]
 
     def command(self) -> Sequence[str]:
         return self._argv
@@ -98,10 +101,10 @@ class Site:
     def __init__(self, box: Sandbox, database: str, folder: Path) -> None:
         self.box = box
         self.folder = folder
-        self._database = database
+        self._url = database
+        self.database = urlsplit(database).path.lstrip("/")
         self._stack = ExitStack()
         self._processes: list[Process] = []
-        self.policy = SinkPolicy()
 
     def __enter__(self) -> Self:
         self.sink = self._stack.enter_context(
@@ -140,7 +143,7 @@ class Site:
             "limits": Limits(messages_per_second=rate),
             **more,
         }
-        config = self.box.config(self._database, settings.pop("relays", [relay]), **settings)
+        config = self.box.config(self._url, settings.pop("relays", [relay]), **settings)
         return self.box.write_config(config, self.folder / name)
 
     # the command
@@ -204,15 +207,22 @@ class Site:
         done = self.ok("outcomes", str(campaign), "--format", "jsonl", *options)
         return [json.loads(line) for line in done.stdout.splitlines()]
 
+    def query(self, statement: str) -> Sequence[tuple[Any, ...]]:
+        """A look into the database, past the command."""
+        connection = pymysql.connect(
+            unix_socket=str(self.box.mariadb.socket), user="campaignd", db=self.database
+        )
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall()
+
     # processes
 
-    def daemon(self, config: Path | None = None, *, wait: bool = True) -> Process:
-        """Starts a daemon."""
-        process = Process(self, config or self.config)
+    def daemon(self, config: Path | None = None, *options: str) -> Process:
+        """Starts a daemon and waits until it has started."""
+        process = Process(self, config or self.config, options)
         self._processes.append(process)
-        process.launch()
-        if wait:
-            process.wait_ready()
+        process.start()
         return process
 
     def until(self, condition: Callable[[], object], what: str) -> None:
@@ -243,8 +253,8 @@ class Site:
         return self.sink.accepted_log.read_bytes().count(b"\n")
 
     def check_nothing_lost(self, campaign: int, count: int) -> Counter[str]:
-        """The ledger and the sink agree on a campaign that everybody accepted; duplicates are
-        marked. Returns how often each recipient got the message."""
+        """The ledger and the sink agree on a campaign that everybody accepted, and duplicates
+        are marked (R1, R5). Returns how often each recipient got the message."""
         lines = self.outcomes(campaign)
         accepted = {line["address"] for line in lines if line["outcome"] == "accepted"}
         domain = next(iter(accepted)).partition("@")[2]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import subprocess
 import time
 
-import pytest
-
 from campaignd.sandbox.policy import Fate, Rule, SinkPolicy
 from tests.e2e.site import COMMAND, PATIENCE, Site
 
@@ -64,14 +62,14 @@ def test_status_says_what_is_promised(site: Site) -> None:
         "started_at": None,
         "finished_at": None,
     }
-    other = site.enqueue(5, "--at", "2099-01-01T00:00Z") if False else site.enqueue(5, "--draft")
+    other = site.enqueue(5, "--draft")
     listed = site.ok("status", "--json", "--state", "draft").json
     assert [entry["id"] for entry in listed] == [other, campaign]
     assert "Spring" in site.ok("status").stdout
 
 
 def test_pause_stops_within_a_second_and_resume_loses_nothing(site: Site) -> None:
-    campaign = site.enqueue(3_000)
+    campaign = site.enqueue(1_500)
     site.daemon(site.configure(rate=500))
     site.until_sent(300)
     site.ok("pause", str(campaign))
@@ -82,15 +80,15 @@ def test_pause_stops_within_a_second_and_resume_loses_nothing(site: Site) -> Non
     site.until(lambda: time.time() > paused + 2.5, "a while")
     assert max(one.at for one in site.sink.accepted()) < paused + 1
     counts = site.status(campaign)["counts"]
-    assert counts["accepted"] == site.sent() < 3_000
+    assert counts["accepted"] == site.sent() < 1_500
     assert counts["unknown"] == 0
     site.ok("resume", str(campaign))
     site.until_state(campaign, "finished")
-    assert set(site.check_nothing_lost(campaign, 3_000).values()) == {1}
+    assert set(site.check_nothing_lost(campaign, 1_500).values()) == {1}
 
 
 def test_cancel_ends_it_for_good(site: Site) -> None:
-    campaign = site.enqueue(3_000)
+    campaign = site.enqueue(1_500)
     daemon = site.daemon(site.configure(rate=300))
     site.until_sent(50)
     site.ok("cancel", str(campaign))
@@ -102,7 +100,7 @@ def test_cancel_ends_it_for_good(site: Site) -> None:
     assert not [
         one
         for one in site.sink.accepted()
-        if one.at > cancelled + 1 and not one.recipient.endswith(_domain(site, other))
+        if one.at > cancelled + 1 and not one.recipient.endswith(_domain(site))
     ]
     daemon.stop()
     assert site.status(campaign)["counts"]["pending"] > 0
@@ -149,7 +147,7 @@ def test_watch_ends_with_the_campaign(site: Site) -> None:
 def test_outcomes_by_address_and_outcome(site: Site) -> None:
     site.resink(SinkPolicy(rules=(Rule(Fate.REJECT, prefix="u1@"),)))
     campaign = site.enqueue(3)
-    domain = _domain(site, campaign)
+    domain = _domain(site)
     assert "is pending" in site.ok("outcomes", str(campaign), "--address", "u1@" + domain).stderr
     site.daemon()
     site.until_state(campaign, "finished")
@@ -181,19 +179,19 @@ def test_a_reader_of_outcomes_may_go_away(site: Site) -> None:
         process.wait(PATIENCE)
 
 
-def _domain(site: Site, campaign: int) -> str:
+def _domain(site: Site) -> str:
     """Of the audience that was written last."""
     first = (site.folder / "r.csv").read_text().splitlines()[1]
     return first.partition(",")[0].partition("@")[2]
 
 
-@pytest.mark.parametrize("name", ["start", "pause", "resume", "cancel"])
-def test_a_finished_campaign_can_only_be_read(site: Site, name: str) -> None:
+def test_a_finished_campaign_can_only_be_read(site: Site) -> None:
     campaign = site.enqueue(2)
     site.daemon()
     site.until_state(campaign, "finished")
-    line = site.refused(name, str(campaign))
-    assert line == f"campaign {campaign} is finished; it can only be read: status, outcomes"
+    for command in ("start", "pause", "resume", "cancel"):
+        line = site.refused(command, str(campaign))
+        assert line == f"campaign {campaign} is finished; it can only be read: status, outcomes"
 
 
 def test_illegal_transitions_say_what_is_possible(site: Site) -> None:

@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 import pymysql
+import redis
 
 from campaignd.compose.spec import CampaignSpec, encode_spec
 from campaignd.config import Config, Daemon, Http, Lease, Limits, MySQL, Redis, Relay, Timeouts
@@ -41,7 +42,7 @@ from tests.faults.proxy import Proxy
 TTL: Final = 2.0
 """Seconds of a lease: short, so that a takeover does not take long."""
 
-PATIENCE: Final = 60.0
+PATIENCE: Final = 40.0
 """Seconds that a condition may take to come true, on a busy machine."""
 
 POLL: Final = 0.02
@@ -187,6 +188,7 @@ class Stage:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
+            redis.Redis.from_url(self.box.redis.url).flushall()  # leases of other databases
             self._prepare_database()
             stack.callback(self.box.drop_database, self.database)
             stack.enter_context(self.sink)
@@ -339,8 +341,8 @@ class Stage:
     def describe(self) -> str:
         """For a person who looks at a failed test."""
         lines = [f"{self.sent()} messages taken"]
-        for row in self.query("SELECT * FROM shards WHERE finished = 0 LIMIT 8"):
-            lines.append(f"shard {row}")
+        rows = self.query("SELECT * FROM shards WHERE finished = 0 LIMIT 8")
+        lines += [f"shard {row}" for row in rows]
         lines.append(f"retries {self.query('SELECT COUNT(*), MIN(due_at) FROM retries')}")
         for host in self.hosts:
             lines += [f"{host.name}: {line}" for line in host.log_tail(12)]

@@ -69,7 +69,7 @@ def test_killed_again_and_again(box: Sandbox) -> None:
             time.sleep(pause)
         host.kill()
         host.start()
-                pair.judge()
+        pair.judge()
 
 
 def test_killed_in_drain(box: Sandbox) -> None:

@@ -47,14 +47,6 @@ def slow(stage: Stage) -> None:
         host.redis.delay(0.15)
 
 
-def garble(stage: Stage) -> None:
-    """Every key is something else than expected, as after another program's mistake."""
-    server = client(stage)
-    for key in server.keys("campaignd:*"):
-        server.delete(key)
-        server.rpush(key, "nonsense")
-
-
 @pytest.mark.parametrize(
     "fault",
     [
@@ -63,7 +55,6 @@ def garble(stage: Stage) -> None:
         kill_for_longer_than_a_lease,
         freeze_for_longer_than_a_lease,
         slow,
-        garble,
     ],
     ids=lambda fault: fault.__name__,
 )

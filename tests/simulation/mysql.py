@@ -92,8 +92,6 @@ class Database:
 
         def succeed(result: Any) -> None:
             if not answer.done():
-                if name == "take" and result is not None:
-                    server.rules.took(process, args[:2], result.epoch)
                 answer.set_result(result)
 
         def fail(ambiguous: bool) -> None:
@@ -101,7 +99,13 @@ class Database:
                 answer.set_exception(StoreOutage("MySQL is away", ambiguous=ambiguous))
 
         process.call_soon(send)
-        return await answer
+        if name != "take":
+            return await answer
+        with server.rules.taking(process):
+            taken = await answer
+        if taken is not None:
+            server.rules.took(process, args[:2], taken.epoch)
+        return taken
 
 
 class Api:

@@ -51,9 +51,9 @@ class Server:
         self._leases[key] = (owner, self.world.now + milliseconds / 1000)
         return True
 
-    def renew(self, keys: list[str], owner: str, milliseconds: int) -> list[int]:
+    def renew(self, keys: list[str], milliseconds: int, *owners: str) -> list[int]:
         held = []
-        for key in keys:
+        for key, owner in zip(keys, owners, strict=True):
             mine = self.owner(key) in (owner, None)
             if mine:
                 self._leases[key] = (owner, self.world.now + milliseconds / 1000)

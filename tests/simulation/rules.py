@@ -5,7 +5,9 @@ What the theory cannot exclude is stated where it is allowed for; nothing else i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +62,7 @@ class Rules:
         self._taken_at: dict[Key, float] = {}
         self._settled: dict[Key, int] = {}
         """The epoch that settled a predecessor's claims last."""
+        self._taking: Counter[Process] = Counter()
         self._known_taken: set[tuple[Process, Key, int]] = set()
         self._released: set[tuple[Key, int]] = set()
         self.trace: list[str] | None = None
@@ -279,12 +282,23 @@ class Rules:
         final = sum(counts) == total and not counts[Outcome.DEFERRED]
         self._demand(final, "R1 finished means finished", (campaign, counts, total))
 
+    @contextmanager
+    def taking(self, process: Process) -> Iterator[None]:
+        """A host waits for the answer to a takeover."""
+        self._taking[process] += 1
+        try:
+            yield
+        finally:
+            self._taking[process] -= 1
+
     def took(self, process: Process, key: Key, epoch: int) -> None:
         """A host has learned that it holds a shard."""
         self._known_taken.add((process, key, epoch))
 
     def check_drained(self, process: Process) -> None:
-        """A host says that it has stopped cleanly: it has released all that it knew it held."""
+        """A host says that it has stopped cleanly: it has released all that it knew it held,
+        and waits for no takeover."""
+        self._demand(not self._taking[process], "R7 a clean stop takes nothing", process)
         for key, shard in self._store.shards.items():
             held = not shard.clean and (process, key, shard.epoch) in self._known_taken
             self._demand(not held, "R7 a clean stop releases every shard", (process, key))

@@ -265,7 +265,10 @@ class Schedule:
     def _check_processes(self) -> None:
         for host in self._hosts.values():
             if host.process.failure is not None:
-                raise RuntimeError(f"{host.process.name}: {host.process.failure!r}")
+                cause = _cause(host.process.failure)
+                if isinstance(cause, Violation):
+                    raise cause
+                raise RuntimeError(f"{host.process.name}: {cause!r}")
 
     def _check_rest(self) -> None:
         """Nothing is left over in a host that has nothing to do."""
@@ -287,3 +290,10 @@ class Schedule:
         result.duplicates = self._rules.duplicates
         result.unknown = sum(shard.counts[6] for shard in self._store.shards.values())
         result.trace = self._rules.trace or []
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What lies in the groups that task groups raise."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

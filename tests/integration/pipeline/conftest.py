@@ -47,8 +47,3 @@ async def connected(url: str) -> AsyncIterator[Database]:
     async with Database(Config(mysql=MySQL(url=url)).mysql_target()) as db:
         yield db
 
-
-@pytest.fixture(scope="session")
-def sandbox() -> Iterator[Sandbox]:  # TEMPORARY until tests/conftest.py has it
-    with Sandbox() as box:
-        yield box
