@@ -91,13 +91,20 @@ async def facts(db: Database, campaign: int, shard: int = 0) -> dict[tuple[int, 
 
 async def retries(db: Database, campaign: int, shard: int = 0) -> dict[int, tuple[int, bool, int]]:
     """The retries of a shard: (attempt, maybe_duplicate, claimed_epoch) by seq."""
+    return {seq: row[:3] for seq, row in (await retry_rows(db, campaign, shard)).items()}
+
+
+async def retry_rows(
+    db: Database, campaign: int, shard: int = 0
+) -> dict[int, tuple[int, bool, int, float]]:
+    """The same, and when they are due (epoch seconds)."""
     async with db.statement() as tx:
         rows = await tx.fetch(
-            "SELECT seq, attempt, maybe_duplicate, claimed_epoch FROM retries"
-            " WHERE campaign_id = %s AND shard = %s",
+            "SELECT seq, attempt, maybe_duplicate, claimed_epoch, UNIX_TIMESTAMP(due_at)"
+            " FROM retries WHERE campaign_id = %s AND shard = %s",
             (campaign, shard),
         )
-    return {int(row[0]): (int(row[1]), bool(row[2]), int(row[3])) for row in rows}
+    return {int(row[0]): (int(row[1]), bool(row[2]), int(row[3]), float(row[4])) for row in rows}
 
 
 async def campaign_state(db: Database, campaign: int) -> str:
