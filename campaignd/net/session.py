@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from time import monotonic
 from typing import Final, Protocol
 
 from campaignd.config import Timeouts
@@ -238,7 +237,7 @@ class Session(asyncio.Protocol):
             job = self._get()
             if job is None:
                 return None
-            if monotonic() >= job.right.deadline:
+            if now >= job.right.deadline:
                 self._supervisor.source.put_back(job)
                 if job is late:  # the source does not drop it
                     return None
@@ -260,7 +259,7 @@ class Session(asyncio.Protocol):
         job = machine.opening
         assert job is not None  # noqa: S101  # READY has one
         now = self._time()
-        if monotonic() >= job.right.deadline:
+        if now >= job.right.deadline:
             self._right_ended()
             return
         if len(job.message) > INLINE_BODY:
@@ -292,7 +291,7 @@ class Session(asyncio.Protocol):
     def _end_body(self, now: float) -> None:
         job = self._machine.opening
         assert job is not None  # noqa: S101  # BODY has one
-        if monotonic() >= job.right.deadline:
+        if now >= job.right.deadline:
             self._right_ended()
             return
         data = self._machine.final_dot()
