@@ -24,7 +24,7 @@ demo: $(VENV)/.installed
 	@$(RUN)/campaignd demo
 
 test: $(VENV)/.installed-dev
-	@.ci/requirements servers postfix systemd
+	@.ci/requirements servers postfix sasl systemd
 	$(RUN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev

@@ -13,7 +13,7 @@ import socket
 import tomllib
 from pathlib import Path
 from typing import Annotated, Final, Literal
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import msgspec
 
@@ -22,10 +22,15 @@ from campaignd.errors import ConfigError
 SEARCH_PATH: Final = (Path("config.toml"), Path("/etc/campaignd/config.toml"))
 """Where the configuration is looked for after `--config` and `$CAMPAIGND_CONFIG`."""
 
+MAX_PORT: Final = 65_535
+
+_HOST: Final = re.compile(r"[^\s\x00-\x1f\x7f]+")
+_REDIS_QUERY: Final = re.compile(r"(?:db=[0-9]{1,4})?")
+
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
+Port = Annotated[int, msgspec.Meta(ge=1, le=MAX_PORT)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")]
 Tls = Literal["none", "starttls", "starttls-required", "implicit"]
 
 
@@ -115,10 +120,12 @@ class Http(_Section):
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """Host and port to listen on, or None when the server is off."""
+        """Host and port to listen on, or None when the server is off. Raises ValueError."""
         if self.listen is None or self.listen == "":
             return None
         host, _, port = self.listen.rpartition(":")
+        if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > MAX_PORT:
+            raise ValueError(f"{port!r} is not a port")
         return host.strip("[]"), int(port)
 
 
@@ -136,8 +143,11 @@ class Config(_Section):
 
     def beside(self, name: str) -> Path:
         """A file that the configuration names: environment variables and `~` are expanded, and
-        a relative name starts where the configuration file is."""
-        path = Path(os.path.expandvars(name)).expanduser()
+        a relative name starts where the configuration file is. Raises ConfigError."""
+        try:
+            path = Path(os.path.expandvars(name)).expanduser()
+        except RuntimeError:
+            raise ConfigError(f"file {name}: there is no such user") from None
         if not path.is_absolute() and self.path is not None:
             path = self.path.parent / path
         return path
@@ -151,9 +161,12 @@ class Config(_Section):
         name = self.beside(password_file)
         try:
             text = name.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise ConfigError(f"secret file {name}: {reason}") from None
+        except OSError as error:
+            raise ConfigError(f"secret file {name}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"secret file {name}: it is not UTF-8") from None
+        except ValueError:
+            raise ConfigError(f"secret file {str(name)!r}: not a file name") from None
         line = text.split("\n", 1)[0].rstrip("\r")
         if not line:
             raise ConfigError(f"secret file {name} is empty: put the password in its first line")
@@ -161,7 +174,7 @@ class Config(_Section):
 
     def mysql_target(self) -> MySQLTarget:
         """Raises ConfigError if the URL or its secret cannot be used."""
-        url = urlsplit(self.mysql.url)
+        url = _split(self.mysql.url, "[mysql]")
         query = parse_qs(url.query)
         unknown = set(query) - {"unix_socket"}
         database = url.path.lstrip("/")
@@ -175,7 +188,7 @@ class Config(_Section):
         )
         return MySQLTarget(
             host=url.hostname or "127.0.0.1",
-            port=_port(url.netloc, url.port if _has_port(url.netloc) else None, 3306),
+            port=url.port or 3306,
             unix_socket=query.get("unix_socket", [None])[0],
             user=unquote(url.username or "campaignd"),
             password=password,
@@ -184,10 +197,10 @@ class Config(_Section):
 
     def redis_target(self) -> RedisTarget:
         """Raises ConfigError if the URL or its secret cannot be used."""
-        url = urlsplit(self.redis.url)
-        if url.scheme not in ("redis", "rediss", "unix"):
+        url = _split(self.redis.url, "[redis]")
+        if url.scheme not in ("redis", "rediss", "unix") or not _REDIS_QUERY.fullmatch(url.query):
             raise ConfigError(
-                "[redis] url must look like redis://host:6379/0 or unix:///path/redis.sock"
+                "[redis] url must look like redis://host:6379/0 or unix:///path/redis.sock?db=0"
             )
         password = self._password(
             self.redis.password_file, "CAMPAIGND_REDIS_PASSWORD", url.password
@@ -267,16 +280,22 @@ def parse(text: str, source: str = "config") -> Config:
     """Decodes and checks TOML text. Raises ConfigError, naming `source` and the key."""
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source}: {error}") from None
+    except ValueError as error:  # also a number with thousands of digits
+        raise ConfigError(f"{source}: {_one_line(error)}") from None
+    except RecursionError:
+        raise ConfigError(f"{source}: nested too deep") from None
     if "path" in raw:
         raise ConfigError(f"{source}: Object contains unknown field `path`")
     try:
         config = msgspec.convert(raw, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{source}: {error}") from None
+        raise ConfigError(f"{source}: {_one_line(error)}") from None
     _check(config, source)
     return config
+
+
+def _one_line(error: ValueError) -> str:
+    return " ".join(str(error).split())
 
 
 def _check(config: Config, source: str) -> None:
@@ -285,8 +304,9 @@ def _check(config: Config, source: str) -> None:
         if names.count(name) > 1:
             raise ConfigError(f"{source}: two relays are named {name}")
     for relay in config.relay:
-        if not relay.host or re.search(r"[\s\x00-\x1f]", relay.host):
-            raise ConfigError(f"{source}: relay {relay.name}: host is not a host name")
+        for key, host in (("host", relay.host), ("helo", relay.helo)):
+            if host is not None and not _HOST.fullmatch(host):
+                raise ConfigError(f"{source}: relay {relay.name}: {key} is not a host name")
         if relay.username is not None and relay.password_file is None:
             raise ConfigError(f"{source}: relay {relay.name}: username without password_file")
         if relay.username is not None and relay.tls in ("none", "starttls"):
@@ -303,12 +323,14 @@ def _check(config: Config, source: str) -> None:
     config_urls.redis_target()
 
 
-def _has_port(netloc: str) -> bool:
-    return bool(re.search(r":\d+$", netloc.rpartition("@")[2]))
-
-
-def _port(netloc: str, port: int | None, default: int) -> int:
-    rest = netloc.rpartition("@")[2]
-    if ":" in rest and port is None and not rest.endswith("]"):
-        raise ConfigError("[mysql] url: the port is not a number")
-    return port or default
+def _split(url: str, section: str) -> SplitResult:
+    """The parts of a URL, its port among them. The message has nothing of it: there may be a
+    password."""
+    try:
+        parts = urlsplit(url)
+        wrong = parts.netloc.endswith(":") or parts.port is not None and not parts.port
+    except ValueError:
+        wrong = True
+    if wrong:
+        raise ConfigError(f"{section} url: its host or its port is malformed")
+    return parts

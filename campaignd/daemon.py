@@ -177,9 +177,8 @@ class Daemon:
         """Once a second: tells the peers about this host, and learns about them."""
         last = time.monotonic()
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
             now = time.monotonic()
-            self._measure(now - last)
+            self._measure(max(now - last, 0.001))
             last = now
             try:
                 await self._peers.beat(self.host, self._report())
@@ -192,6 +191,7 @@ class Daemon:
                 self._redis_trouble = ""
                 self._scheduler.peers = peers_from(reports, self.host)
             self._notifier.status(self._summary())
+            await asyncio.sleep(BEAT_SECONDS)
 
     def _measure(self, seconds: float) -> None:
         counts, self._recorder.counts = self._recorder.counts, {}

@@ -62,3 +62,10 @@ class LeaseOutage(Outage):
 
 class RelayOutage(Outage):
     """A relay does not accept connections, or not with the security that was asked for."""
+
+
+def connection_was_closed(error: RuntimeError) -> bool:
+    """Whether this is how uvloop, or aiomysql on top of it, says that a transport was closed
+    before something was done with it. asyncio's own transports raise nothing or ConnectionError."""
+    text = str(error)
+    return "the handler is closed" in text or "does not expose socket instance" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from typing import Final
 
 from campaignd.compose.composer import Composed
@@ -17,6 +18,9 @@ DELIVER_SECONDS: Final = 60.0
 
 _LOOK_SECONDS: Final = 0.1
 """How often relays are looked at."""
+
+_QUIT_SECONDS: Final = 1.0
+"""For a polite end of the session; a message that is not answered by then is left to its phase."""
 
 
 class _One:
@@ -66,22 +70,24 @@ async def deliver(config: Config, sender: bytes, recipient: str, composed: Compo
     pool = Pool(config, _One(job), report, host=config.daemon.host)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(pool.run())
-        try:
-            async with asyncio.timeout(DELIVER_SECONDS):
-                while not verdict.done():
-                    _give_up_if_down(pool)
-                    await asyncio.wait([verdict], timeout=_LOOK_SECONDS)
-        except TimeoutError:
-            raise RelayOutage(f"no answer within {DELIVER_SECONDS:g} s: {_errors(pool)}") from None
-        finally:
-            await pool.drain(1.0)
-            running.cancel()
-    return verdict.result()
+        trouble = await _answer(pool, verdict)
+        await pool.drain(_QUIT_SECONDS)
+        running.cancel()
+    if verdict.done():
+        return verdict.result()
+    raise RelayOutage(trouble)
 
 
-def _give_up_if_down(pool: Pool) -> None:
-    if not pool.in_flight and all(relay.state == "backoff" for relay in pool.relays()):
-        raise RelayOutage(f"no relay can be used: {_errors(pool)}")
+async def _answer(pool: Pool, verdict: asyncio.Future[Verdict]) -> str:
+    """Waits for the verdict; says why not if there is none."""
+    deadline = time.monotonic() + DELIVER_SECONDS
+    while not verdict.done():
+        if not pool.in_flight and all(relay.state == "backoff" for relay in pool.relays()):
+            return f"no relay can be used: {_errors(pool)}"
+        if time.monotonic() > deadline:
+            return f"no answer within {DELIVER_SECONDS:g} s: {_errors(pool)}"
+        await asyncio.wait([verdict], timeout=_LOOK_SECONDS)
+    return ""
 
 
 def _errors(pool: Pool) -> str:

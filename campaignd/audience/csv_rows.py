@@ -180,5 +180,5 @@ def _no_email(names: list[str]) -> str:
     for separator, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
         if any(EMAIL in name.lower().split(separator) for name in names):
             return f"recipients: the columns are separated by {called}; they must be by commas"
-    shown = ", ".join(names[:6])[:120]
+    shown = "".join(c if c.isprintable() else " " for c in ", ".join(names[:6])[:120])
     return f"recipients: the header needs a column `{EMAIL}`; it has: {shown}"

@@ -144,7 +144,7 @@ class LineBuffer:
 
 def check_encoding(start: bytes) -> bytes:
     """The start of a file without its UTF-8 byte order mark. Raises UsageError for UTF-16."""
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in start.split(b"\n", 1)[0]:
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in start.splitlines()[0]:
         raise UsageError("recipients: this looks like UTF-16 or a binary file; save it as UTF-8")
     return start.removeprefix(b"\xef\xbb\xbf")
 

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from campaignd.cli import tables
 from campaignd.demo import stage as stages
-from campaignd.demo.follow import until_finished
+from campaignd.demo.follow import LOOK_SECONDS, until_finished
 from campaignd.demo.reconcile import Agreement, reconcile
 from campaignd.demo.stage import Stage
 from campaignd.preview import readable
@@ -54,7 +54,11 @@ def demo(count: int, keep: bool) -> int:
     with stages.opened(count, folder) as stage:
         agreement = _play(stage, console)
     if folder is not None:
-        console.print(f"The demo's files are in {folder}")
+        console.print(
+            f"\nThe demo's files are in {folder}. There, try this:\n"
+            f"  campaignd preview {stages.CAMPAIGN} --recipients {stages.RECIPIENTS}"
+            " --row 7 --readable"
+        )
     return 0 if agreement.exact else 1
 
 
@@ -107,7 +111,7 @@ def _progress(total: int, console: Console) -> Iterator[Callable[[Standing], Non
 
 def _plain_progress() -> Callable[[Standing], None]:
     looks = 0
-    every = round(PLAIN_SECONDS / 0.2)
+    every = round(PLAIN_SECONDS / LOOK_SECONDS)
 
     def show(standing: Standing) -> None:
         nonlocal looks
@@ -150,12 +154,8 @@ def _summarise(stage: Stage, last: Standing, agreement: Agreement, console: Cons
     console.print(_NEXT)
 
 
-_NEXT: Final = Text(
-    """
+_NEXT: Final = """
 What to try next:
   campaignd demo --count 200000        more of it
-  campaignd demo --keep                look at the campaign, the templates and the outcomes
-  campaignd preview spring.toml --recipients recipients.csv --row 7 --readable
-  cp config.example.toml config.toml   for your own servers; then `campaignd check`
-"""
-)
+  campaignd demo --keep                look at its campaign, templates and audience afterwards
+  cp config.example.toml config.toml   for your own servers; then `campaignd check`"""

@@ -44,7 +44,7 @@ class _Retry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 class _File(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-    account: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
+    account: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")]
     sender: str = msgspec.field(name="from")
     envelope_sender: str | None = None
     reply_to: str | None = None
@@ -95,10 +95,10 @@ def load_campaign(path: Path) -> CampaignSpec:
 def _parse(toml: str, path: Path) -> _File:
     try:
         return msgspec.convert(tomllib.loads(toml), _File)
-    except tomllib.TOMLDecodeError as error:
-        raise CampaignError(f"{path}: {error}") from None
-    except msgspec.ValidationError as error:
-        raise CampaignError(f"{path}: {error}") from None
+    except ValueError as error:  # TOML, a number with thousands of digits, or validation
+        raise CampaignError(f"{path}: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise CampaignError(f"{path}: nested too deep") from None
 
 
 def _read(path: Path, shown: str) -> str:

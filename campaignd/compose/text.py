@@ -16,13 +16,17 @@ import jinja2
 
 from campaignd.errors import TemplateError
 
-_FIRST: Final = 0x100000
-"""Placeholders for constructs are characters of the last private plane; one each."""
-_MOST: Final = 0xFFFD
+_HIGH: Final = 0xD800
+_LOW: Final = 0xDC00
+_SPAN: Final = 0x400
+"""Placeholders for constructs are two lone surrogates each: the only characters that neither a
+template nor a character reference in it (`&#x100000;`) can hold."""
+_MOST: Final = _SPAN * _SPAN
 _MOST_UNFINISHED: Final = 1_000
 """Characters after the start of a tag or comment that never ends, up to which they are taken
 for text. HTMLParser's time for it is quadratic; a browser would show nothing of it."""
-_MARK: Final = re.compile("[\U00100000-\U0010fffd]")
+_MARK: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _SPACES: Final = re.compile("[ \t\r\n\f\xa0]+")
 
 _HEADINGS: Final = ("h1", "h2", "h3", "h4", "h5", "h6")
@@ -46,9 +50,9 @@ def derive(html: str) -> str:
     """
     constructs: list[str] = []
     marked = []
-    for is_construct, piece in _split(_MARK.sub("\ufffd", html)):
+    for is_construct, piece in _split(_SURROGATES.sub("\ufffd", html)):
         if is_construct:
-            marked.append(chr(_FIRST + len(constructs)))
+            marked.append(_mark(len(constructs)))
             constructs.append(piece)
         else:
             marked.append(piece)
@@ -60,7 +64,7 @@ def derive(html: str) -> str:
         writer.close()
     plain = writer.text()
     # What HTMLParser does not report, such as a tag that never ends, is at the end.
-    kept = set(plain)
+    kept = set(_MARK.findall(plain))
     lost = [mark for mark in _MARK.findall("".join(marked)) if mark not in kept]
     plain += "".join(filter(writer.is_statement, lost))
     return writer.source(plain.replace("{", '{{ "{" }}'))
@@ -80,6 +84,16 @@ def _split(source: str) -> Iterator[tuple[bool, str]]:
             construct = []
         elif construct and not kind.startswith(("comment", "raw")):
             construct.append(value)
+
+
+def _mark(number: int) -> str:
+    """The placeholder of a construct."""
+    return chr(_HIGH + number // _SPAN) + chr(_LOW + number % _SPAN)
+
+
+def _number(mark: str) -> int:
+    """The construct that a placeholder stands for."""
+    return (ord(mark[0]) - _HIGH) * _SPAN + ord(mark[1]) - _LOW
 
 
 class _TextWriter(HTMLParser):
@@ -130,7 +144,7 @@ class _TextWriter(HTMLParser):
         if self._hidden:
             self._statements(data)
             return
-        for piece in re.split("([\U00100000-\U0010fffd])", data):
+        for piece in re.split(f"({_MARK.pattern})", data):
             if _MARK.fullmatch(piece):
                 self._construct(piece)
             elif piece:
@@ -234,15 +248,15 @@ class _TextWriter(HTMLParser):
 
     def _statements(self, data: str, but_not: str = "") -> None:
         """Keeps the statements of what is not shown; `but_not` is kept elsewhere."""
-        kept = set(but_not)
+        kept = set(_MARK.findall(but_not))
         for mark in _MARK.findall(data):
             if self.is_statement(mark) and mark not in kept:
                 self._parts.append(mark)
 
     def source(self, text: str) -> str:
         """A text with its constructs in place of their placeholders."""
-        return _MARK.sub(lambda mark: self._constructs[ord(mark[0]) - _FIRST], text)
+        return _MARK.sub(lambda mark: self._constructs[_number(mark[0])], text)
 
     def is_statement(self, mark: str) -> bool:
         """Whether this placeholder is a `{% %}`."""
-        return self._constructs[ord(mark) - _FIRST].startswith("{%")
+        return self._constructs[_number(mark)].startswith("{%")

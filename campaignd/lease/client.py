@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, AuthorizationError, RedisError
 
 from campaignd.config import RedisTarget
-from campaignd.errors import LeaseOutage, UsageError
+from campaignd.errors import LeaseOutage, UsageError, connection_was_closed
 
 COMMAND_SECONDS: Final = 2.0
 """How long one exchange may take before Redis counts as away: far above a healthy answer
@@ -50,3 +50,7 @@ async def reaching() -> AsyncIterator[None]:
         raise UsageError(f"Redis refuses our credentials: {error}") from error
     except (RedisError, OSError) as error:
         raise LeaseOutage(f"Redis: {error or type(error).__name__}") from error
+    except RuntimeError as error:
+        if not connection_was_closed(error):
+            raise
+        raise LeaseOutage("Redis closed the connection") from error

@@ -45,9 +45,10 @@ OVERLAP_RTT_SECONDS: Final = 0.005
 of two round trips, and costs about 10 us of CPU for TCP_QUICKACK: on a LAN the sessions are
 never short of messages anyway, at 5 ms a session's rate goes from 100 to 200 a second."""
 
-MAX_REFUSED: Final = 8
-"""Refusals in a row after which a session is replaced: Postfix delays every reply from its
-tenth error on a session, and hangs up at the twentieth (smtpd_soft_error_limit, hard)."""
+MAX_REFUSED: Final = 3
+"""Refusals in a row after which a session is replaced. Postfix delays every reply by a second from
+the tenth error on that follows no delivery, and hangs up at the twentieth (smtpd_soft_error_limit,
+hard); and a group whose MAIL is refused is three errors, since RCPT and DATA are refused too."""
 
 QUIT_SECONDS: Final = 5.0
 """How long the reply to QUIT is waited for; nothing depends on it."""

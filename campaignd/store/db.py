@@ -16,7 +16,7 @@ import pymysql.err
 from pymysql.constants import CLIENT
 
 from campaignd.config import MySQLTarget
-from campaignd.errors import StoreOutage, UsageError
+from campaignd.errors import StoreOutage, UsageError, connection_was_closed
 
 Row = tuple[Any, ...]
 
@@ -28,10 +28,14 @@ SESSION: Final = (
 )
 
 STATEMENT_SECONDS: Final = 15.0
-"""How long a transaction may take before the server counts as away. Longer than an InnoDB lock
-wait (5 s, set above), shorter than an operator's patience."""
+"""How long a statement may take before the server counts as away. Longer than an InnoDB lock
+wait (5 s, set above), shorter than an operator's patience. It is for each statement, so that a
+server that is slow makes us slow and not stuck."""
 
 CONNECT_SECONDS: Final = 5.0
+
+LEAST_IDLE_SECONDS: Final = 20
+"""Below this, connections would be made anew all the time on a host with little to do."""
 
 _WEATHER: Final = frozenset(
     {
@@ -64,25 +68,29 @@ _DEFINITE: Final = frozenset({1205, 1213, 1290, 1836, 1040, 2002, 2003})
 class Transaction:
     """What may be done on one connection. Valid inside its `async with` only."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_progress")
 
-    def __init__(self, connection: aiomysql.Connection) -> None:
+    def __init__(self, connection: aiomysql.Connection, progress: _Progress) -> None:
         self._connection = connection
+        self._progress = progress
 
     async def execute(self, statement: str, args: Sequence[object] | None = None) -> int:
         """Runs a statement; returns the rows it matched (CLIENT_FOUND_ROWS), changed or not."""
+        self._progress.goes_on()
         async with self._connection.cursor() as cursor:
             await cursor.execute(statement, args)
             return int(cursor.rowcount)
 
     async def insert(self, statement: str, args: Sequence[object] | None = None) -> int:
         """Runs an INSERT; returns its AUTO_INCREMENT value."""
+        self._progress.goes_on()
         async with self._connection.cursor() as cursor:
             await cursor.execute(statement, args)
             return int(cursor.lastrowid)
 
     async def fetch(self, statement: str, args: Sequence[object] | None = None) -> Sequence[Row]:
         """All rows of a query that is known to be short."""
+        self._progress.goes_on()
         async with self._connection.cursor() as cursor:
             await cursor.execute(statement, args)
             rows: Sequence[Row] = await cursor.fetchall()
@@ -98,6 +106,7 @@ class Transaction:
     ) -> AsyncIterator[Row]:
         """Rows from a server-side cursor. Read it to its end without waiting for anything else:
         MySQL closes a cursor whose reader stalls for `net_write_timeout` (60 s)."""
+        self._progress.goes_on()
         async with self._connection.cursor(aiomysql.SSCursor) as cursor:
             await cursor.execute(statement, args)
             while (row := await cursor.fetchone()) is not None:
@@ -105,6 +114,7 @@ class Transaction:
 
     async def columns(self, statement: str, args: Sequence[object] | None = None) -> list[str]:
         """The column names that a query yields."""
+        self._progress.goes_on()
         async with self._connection.cursor() as cursor:
             await cursor.execute(statement, args)
             return [column[0] for column in cursor.description or ()]
@@ -120,9 +130,10 @@ class Database:
     def __init__(
         self, target: MySQLTarget, *, connections: int = 8, idle_seconds: int | None = None
     ) -> None:
-        """After `idle_seconds` without a statement the server closes a connection and rolls back
-        what was open: a host that is frozen in mid-transaction keeps nobody waiting for its
-        locks. None leaves that to the server (8 hours)."""
+        """After `idle_seconds` without a statement the server rolls back an open transaction: a
+        host that is frozen in the middle of one keeps nobody waiting for its locks. MySQL knows
+        no such limit but that of idle connections, which is then LEAST_IDLE_SECONDS or more.
+        None leaves all that to the server (8 hours)."""
         self._target = target
         self._idle_seconds = idle_seconds
         self._connections = connections
@@ -148,13 +159,14 @@ class Database:
     ) -> AsyncIterator[Transaction]:
         """One transaction: committed when the block ends, rolled back when it raises.
 
-        `timeout` is in seconds for all of it; None waits for ever (bulk loading). A StoreOutage
-        from the commit itself is `ambiguous`: it may have happened.
+        `timeout` is in seconds for each statement; None waits for ever (bulk loading). A
+        StoreOutage from the commit itself is `ambiguous`: it may have happened.
         """
         async with self._session(timeout) as (connection, progress):
             await connection.begin()
-            yield Transaction(connection)
+            yield Transaction(connection, progress)
             progress.committing = True
+            progress.goes_on()
             await connection.commit()
 
     @asynccontextmanager
@@ -165,16 +177,16 @@ class Database:
         three. An outage in it is `ambiguous`."""
         async with self._session(timeout) as (connection, progress):
             progress.committing = True
-            yield Transaction(connection)
+            yield Transaction(connection, progress)
 
     @asynccontextmanager
     async def _session(
         self, timeout: float | None
     ) -> AsyncIterator[tuple[aiomysql.Connection, _Progress]]:
-        progress = _Progress()
         pool = await self._open()
+        progress = _Progress(timeout)
         try:
-            async with asyncio.timeout(timeout):
+            async with progress.deadline:
                 connection = await pool.acquire()
                 try:
                     yield connection, progress
@@ -192,6 +204,12 @@ class Database:
             ) from error
         except (ConnectionError, asyncio.IncompleteReadError) as error:
             raise StoreOutage(f"MySQL: {error}", ambiguous=progress.committing) from error
+        except RuntimeError as error:
+            if not connection_was_closed(error):
+                raise
+            raise StoreOutage(
+                "MySQL closed the connection", ambiguous=progress.committing
+            ) from error
 
     async def _open(self) -> aiomysql.Pool:
         async with self._opening:
@@ -209,9 +227,9 @@ class Database:
                     charset="utf8mb4",
                     autocommit=True,
                     client_flag=CLIENT.FOUND_ROWS,
-                    init_command=SESSION if idle is None else f"{SESSION}, wait_timeout = {idle}",
+                    init_command=SESSION if idle is None else SESSION + _idle_limits(idle),
                     # Younger than what the server closes, so that nobody is handed a dead one.
-                    pool_recycle=-1 if idle is None else idle / 2,
+                    pool_recycle=-1 if idle is None else max(idle, LEAST_IDLE_SECONDS) / 2,
                     connect_timeout=CONNECT_SECONDS,
                     program_name="campaignd",
                 )
@@ -219,10 +237,24 @@ class Database:
 
 
 class _Progress:
-    __slots__ = ("committing",)
+    __slots__ = ("_seconds", "committing", "deadline")
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float | None) -> None:
         self.committing = False
+        self.deadline = asyncio.timeout(seconds)
+        self._seconds = seconds
+
+    def goes_on(self) -> None:
+        """The next statement has its own time."""
+        if self._seconds is not None:
+            self.deadline.reschedule(asyncio.get_running_loop().time() + self._seconds)
+
+
+def _idle_limits(seconds: int) -> str:
+    """To append to SESSION. The first comment is for MariaDB alone, which passes over the second:
+    it is of no version that MariaDB ever had."""
+    wait = max(seconds, LEAST_IDLE_SECONDS)
+    return f" /*M! , idle_transaction_timeout = {seconds} */ /*!80000 , wait_timeout = {wait} */"
 
 
 def translate(error: pymysql.err.MySQLError, *, committing: bool) -> Exception:

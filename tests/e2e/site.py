@@ -210,7 +210,10 @@ class Site:
     def query(self, statement: str) -> Sequence[tuple[Any, ...]]:
         """A look into the database, past the command."""
         connection = pymysql.connect(
-            unix_socket=str(self.box.mariadb.socket), user="campaignd", db=self.database
+            unix_socket=str(self.box.mariadb.socket),
+            user="campaignd",
+            db=self.database,
+            autocommit=True,
         )
         with connection, connection.cursor() as cursor:
             cursor.execute(statement)

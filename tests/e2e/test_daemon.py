@@ -67,17 +67,17 @@ def test_sighup_takes_over_limits(site: Site) -> None:
 
 def test_a_killed_daemon_is_taken_over_without_loss(site: Site) -> None:
     site.resink(SinkPolicy(delay=0.05))
-    campaign = site.enqueue(2_000)
+    campaign = site.enqueue(1_000)
     config = site.configure(rate=600)
     first = site.daemon(config)
-    site.until_sent(200)
+    site.until_sent(100)
     second = site.daemon(config)
-    site.until_sent(500)
+    site.until_sent(250)
     first.kill()
     site.until(lambda: second.events("shard-taken"), "the other one takes over")
     site.until_state(campaign, "finished")
-    took = site.check_nothing_lost(campaign, 2_000)
-    assert took.total() - 2_000 <= site.status(campaign)["maybe_duplicates"]
+    took = site.check_nothing_lost(campaign, 1_000)
+    assert took.total() - 1_000 <= site.status(campaign)["maybe_duplicates"]
 
 
 def test_keep_never_sends_twice(site: Site) -> None:

