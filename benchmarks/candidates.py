@@ -13,13 +13,17 @@ import msgspec
 
 from benchmarks import material, meter
 from benchmarks.errors import BenchmarkError
+from benchmarks.farend import FarEnd
 from benchmarks.figures import Reading
 from benchmarks.material import Material
-from benchmarks.peers.aiosmtplib_loop import Order
-from benchmarks.receiver import Receiver, program
+from benchmarks.peers.order import Order
+from benchmarks.receiver import program
 
 RUN_TIMEOUT: Final = 600.0
 """Seconds for one run; those of the default count take a few."""
+
+SMTPLIB_THREADS: Final = 4
+"""With which it was fastest on two cores, of 1, 2, 4, 8 and 16."""
 
 _SAMPLE_SECONDS: Final = 0.02
 
@@ -29,7 +33,7 @@ class Candidate(Protocol):
 
     name: str
 
-    def run(self, receiver: Receiver, count: int) -> Reading:
+    def run(self, receiver: FarEnd, count: int) -> Reading:
         """Sends `count` messages and returns when all are answered.
 
         Raises BenchmarkError if it fails.
@@ -49,7 +53,7 @@ class SmtpSource:
         lines = message.message.removesuffix(b".\r\n").replace(b"\r\n", b"\n")
         self._message.write_bytes(lines)
 
-    def run(self, receiver: Receiver, count: int) -> Reading:
+    def run(self, receiver: FarEnd, count: int) -> Reading:
         """It takes the message as a file of lines, and makes recipients up by number."""
         command = [
             *(self._program, "-d", "-N", "-F", str(self._message)),
@@ -84,17 +88,20 @@ class SmtpSource:
         )
 
 
-class AiosmtplibLoop:
-    """aiosmtplib's `sendmail` on uvloop, one process, as many sessions."""
+class Loop:
+    """A sender in Python that is a process of its own, `benchmarks.peers.<module>`, and only
+    sends."""
 
-    name = "aiosmtplib"
-
-    def __init__(self, folder: Path, message: Material, sessions: int) -> None:
+    def __init__(
+        self, name: str, module: str, folder: Path, message: Material, sessions: int
+    ) -> None:
+        self.name = name
+        self._module = f"benchmarks.peers.{module}"
         self._sessions = sessions
-        self._message = folder / "aiosmtplib.eml"
+        self._message = folder / f"{module}.eml"
         self._message.write_bytes(message.message.removesuffix(b".\r\n"))
 
-    def run(self, receiver: Receiver, count: int) -> Reading:
+    def run(self, receiver: FarEnd, count: int) -> Reading:
         """Its readings are its own: the interpreter's start does not count."""
         order = Order(
             host=receiver.host,
@@ -106,15 +113,23 @@ class AiosmtplibLoop:
         )
         try:
             answer = subprocess.run(
-                [
-                    *(sys.executable, "-m", "benchmarks.peers.aiosmtplib_loop"),
-                    msgspec.json.encode(order).decode(),
-                ],
+                [sys.executable, "-m", self._module, msgspec.json.encode(order).decode()],
                 check=True,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 timeout=RUN_TIMEOUT,
             )
         except subprocess.SubprocessError as error:
-            raise BenchmarkError(f"the aiosmtplib loop failed: {error}") from None
+            raise BenchmarkError(f"the {self.name} loop failed: {error}") from None
         return msgspec.json.decode(answer.stdout, type=Reading)
+
+
+def aiosmtplib_loop(folder: Path, message: Material, sessions: int) -> Loop:
+    """aiosmtplib's `sendmail` on uvloop, one process, as many sessions."""
+    return Loop("aiosmtplib", "aiosmtplib_loop", folder, message, sessions)
+
+
+def smtplib_loop(folder: Path, message: Material) -> Loop:
+    """smtplib's `sendmail`, one process. A few threads, each with its session: more of them only
+    fight for the interpreter's lock."""
+    return Loop("smtplib", "smtplib_loop", folder, message, SMTPLIB_THREADS)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
 from benchmarks.candidates import Candidate
+from benchmarks.farend import FarEnd
 from benchmarks.figures import Reading
-from benchmarks.receiver import Receiver
-from campaignd.sandbox.supervisor import Supervisor
 
 _log: Final = logging.getLogger("benchmarks")
 
@@ -26,35 +25,44 @@ class Plan(NamedTuple):
     sessions: int
 
 
-def interleave(
-    candidates: Sequence[Candidate], plan: Plan, supervisor: Supervisor
-) -> dict[str, list[Reading]]:
+class Entry(NamedTuple):
+    """A candidate and where it sends to."""
+
+    candidate: Candidate
+    far_end: Callable[[], FarEnd]
+    """Makes a receiver for one run."""
+    messages: int | None = None
+    """Of one run, if not as the plan says."""
+
+
+def interleave(entries: Sequence[Entry], plan: Plan) -> dict[str, list[Reading]]:
     """The readings of each candidate by its name, in order.
 
     Every run has a receiver of its own, which must have taken exactly what was sent; else
     BenchmarkError.
     """
-    readings: dict[str, list[Reading]] = {candidate.name: [] for candidate in candidates}
+    readings: dict[str, list[Reading]] = {entry.candidate.name: [] for entry in entries}
     if plan.warm_up:
-        for candidate in candidates:
-            _log.info("warm-up: %s, %d messages", candidate.name, plan.warm_up)
-            measure(candidate, plan.warm_up, plan.sessions, supervisor)
+        for entry in entries:
+            _log.info("warm-up: %s, %d messages", entry.candidate.name, plan.warm_up)
+            measure(entry, plan.warm_up)
     for repetition in range(1, plan.repetitions + 1):
-        for candidate in candidates:
-            reading = measure(candidate, plan.messages, plan.sessions, supervisor)
-            readings[candidate.name].append(reading)
+        for entry in entries:
+            reading = measure(entry, entry.messages or plan.messages)
+            readings[entry.candidate.name].append(reading)
             _log.info(
                 "run %d of %d: %-12s %8.0f msg/s %7.1f us",
-                *(repetition, plan.repetitions, candidate.name, reading.rate, reading.cpu_us),
+                *(repetition, plan.repetitions, entry.candidate.name),
+                *(reading.rate, reading.cpu_us),
             )
     return readings
 
 
-def measure(candidate: Candidate, count: int, sessions: int, supervisor: Supervisor) -> Reading:
+def measure(entry: Entry, count: int) -> Reading:
     """One run. Raises BenchmarkError if it fails or the receiver's count is another."""
-    with Receiver(supervisor, sessions) as receiver:
-        before = receiver.cpu_seconds
-        reading = candidate.run(receiver, count)
-        receiver.expect(count)
-        used = receiver.cpu_seconds - before
+    with entry.far_end() as far_end:
+        before = far_end.cpu_seconds
+        reading = entry.candidate.run(far_end, count)
+        far_end.expect(count)
+        used = far_end.cpu_seconds - before
     return msgspec.structs.replace(reading, receiver_cpu_seconds=used)

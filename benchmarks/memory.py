@@ -78,7 +78,7 @@ def memory(count: int, size: int, sessions: int, json_file: Path | None, smoke: 
         material.write_recipients(recipients, count)
         with (
             Receiver(box.supervisor, sessions) as receiver,
-            Service(box, receiver, sessions) as service,
+            Service(box, receiver.relays()) as service,
         ):
             result = _measure(receiver, service, message.campaign, recipients, count)
             receiver.expect(count)

@@ -14,6 +14,7 @@ from typing import Final, Self
 
 from benchmarks import meter
 from benchmarks.errors import BenchmarkError
+from campaignd.config import Relay
 from campaignd.sandbox import binaries
 from campaignd.sandbox.server import Server
 from campaignd.sandbox.supervisor import Supervisor, unused_port
@@ -62,6 +63,18 @@ class Receiver(Server):
         drop_root = ["-u", "nobody"] if os.geteuid() == 0 else []
         most = str(self._sessions + _SPARE)
         return [self._program, *drop_root, "-c", "-m", most, f"{self.host}:{self.port}", most]
+
+    def relays(self) -> list[Relay]:
+        """What leads a daemon here."""
+        return [
+            Relay(
+                name="sink",
+                host=self.host,
+                port=self.port,
+                tls="none",
+                connections=self._sessions,
+            )
+        ]
 
     def answers(self) -> bool:
         try:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.figures import Medians, Reading, ratio
+from benchmarks.findings import Finding, rows
 from benchmarks.machine import Machine
 
 FOLDER: Final = Path(__file__).parent / "results"
@@ -24,10 +25,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     machine: Machine
     options: dict[str, Any]
-    runs: dict[str, list[Reading]]
-    medians: dict[str, Medians]
-    ratios: dict[str, float]
+    findings: list[Finding] = []
+    runs: dict[str, list[Reading]] = {}
+    medians: dict[str, Medians] = {}
+    ratios: dict[str, float] = {}
     """The first candidate's rate as a multiple of each other one's."""
+    details: dict[str, Any] = {}
+    """What only this scenario has, such as the points of a curve."""
 
 
 def summarise(
@@ -35,17 +39,22 @@ def summarise(
     machine: Machine,
     options: dict[str, Any],
     runs: Mapping[str, Sequence[Reading]],
+    findings: Sequence[Finding] = (),
+    details: Mapping[str, Any] | None = None,
 ) -> Result:
-    """The subject of the measurement is the first of `runs`, the others are its peers."""
+    """The subject of the measurement is the first of `runs`, the others are its peers, which may
+    have run a different number of times only if nothing is to be compared."""
     subject, *peers = runs
     return Result(
         scenario=scenario,
         at=datetime.now(UTC),
         machine=machine,
         options=options,
+        findings=list(findings),
         runs={name: list(readings) for name, readings in runs.items()},
         medians={name: Medians.of(readings) for name, readings in runs.items()},
         ratios={peer: ratio(runs[subject], runs[peer]) for peer in peers},
+        details=dict(details or {}),
     )
 
 
@@ -78,6 +87,28 @@ def table(result: Result) -> Table:
     return grid
 
 
+def findings_table(result: Result) -> Table:
+    """One row for each figure."""
+    grid = Table(title=f"{result.scenario}: figures")
+    grid.add_column("")
+    for heading in ("median", "range", "target", "met"):
+        grid.add_column(heading, justify="right")
+    for row in rows(result.findings):
+        grid.add_row(*row)
+    return grid
+
+
+def publish(result: Result, path: Path | None) -> None:
+    """Prints the tables of a scenario and writes its JSON."""
+    grids = [table(result)] if result.runs else []
+    if result.findings:
+        grids.append(findings_table(result))
+    for grid in grids:
+        console().print(grid)
+    console().print(result.machine.summary, highlight=False)
+    console().print(f"written to {write(result, result.scenario, path)}", highlight=False)
+
+
 def write(result: Any, scenario: str, path: Path | None) -> Path:
     """As JSON to `path`, by default to a new file in FOLDER; returns where."""
     if path is None:
@@ -88,10 +119,14 @@ def write(result: Any, scenario: str, path: Path | None) -> Path:
 
 
 def show(grid: Table, text: str, machine: Machine) -> None:
-    """On standard output, not wrapped when that is a file."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)
-    console.print(grid)
+    """On standard output."""
+    out = console()
+    out.print(grid)
     for line in filter(None, (text, machine.summary)):
-        console.print(line, highlight=False)
+        out.print(line, highlight=False)
+
+
+def console() -> Console:
+    """Standard output, not wrapped when that is a file."""
+    found = Console()
+    return found if found.is_terminal else Console(width=160)

@@ -8,18 +8,18 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import msgspec
 import pymysql
+from pymysql.cursors import Cursor
 
 from benchmarks import meter
 from benchmarks.errors import BenchmarkError
-from benchmarks.receiver import Receiver
-from campaignd.config import Config, Http, Relay
+from campaignd.config import Config, Daemon, Http, Relay
 from campaignd.sandbox.box import Sandbox
 from campaignd.sandbox.supervisor import Child, unused_port
 
@@ -74,31 +74,45 @@ class Enqueued(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_kib: int
 
 
-class Service:
-    """A database, a daemon that sends to one receiver, and the command line beside it."""
+class _Host(NamedTuple):
+    """One daemon, as it is to be started."""
 
-    def __init__(
-        self, box: Sandbox, receiver: Receiver, sessions: int, *, name: str = "benchmark"
-    ) -> None:
+    config: Path
+    http: int
+    log: Path
+
+
+class Service:
+    """A database, `daemons` that send to the same relays, and the command line beside them."""
+
+    def __init__(self, box: Sandbox, relays: Sequence[Relay], *, daemons: int = 1) -> None:
+        """Each daemon has as many connections to each relay as the relay allows."""
         self._box = box
-        self._database = f"b{receiver.port}"
+        self._database = f"b{relays[0].port}"
         self._socket = str(box.mariadb.socket)
-        self._http = unused_port()
-        relay = Relay(
-            name="sink", host=receiver.host, port=receiver.port, tls="none", connections=sessions
-        )
         url = box.create_database(self._database)
-        settings: Config = box.config(url, [relay], http=Http(listen=f"127.0.0.1:{self._http}"))
-        self._config = box.write_config(settings, box.folder / f"{self._database}.toml")
-        self._log = box.folder / f"{self._database}.log"
-        self._daemon: Child | None = None
+        self._hosts = [self._host(url, relays, number) for number in range(1, daemons + 1)]
+        self._running: list[Child] = []
+
+    def _host(self, url: str, relays: Sequence[Relay], number: int) -> _Host:
+        box, http = self._box, unused_port()
+        settings: Config = box.config(
+            url,
+            relays,
+            http=Http(listen=f"127.0.0.1:{http}"),
+            daemon=Daemon(name=f"benchmark-{number}"),
+        )
+        stem = box.folder / f"{self._database}-{number}"
+        return _Host(
+            box.write_config(settings, stem.with_suffix(".toml")), http, stem.with_suffix(".log")
+        )
 
     def __enter__(self) -> Self:
         self.command("migrate")
-        self._daemon = self._box.supervisor.spawn(
-            [str(_COMMAND), "--config", str(self._config), "run"], self._log, os.environ
-        )
-        self._wait(self._ready, _READY_TIMEOUT, "the daemon is not ready")
+        for host in self._hosts:
+            command = [str(_COMMAND), "--config", str(host.config), "run"]
+            self._running.append(self._box.supervisor.spawn(command, host.log, os.environ))
+        self._wait(self._ready, _READY_TIMEOUT, "a daemon is not ready")
         return self
 
     def __exit__(
@@ -107,30 +121,50 @@ class Service:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        daemon = self._running()
-        daemon.signal(signal.SIGTERM)
-        status = daemon.wait(_STOP_TIMEOUT)
-        if status is None:
-            daemon.signal(signal.SIGKILL)
+        for daemon in self._running:
+            daemon.signal(signal.SIGTERM)
+        ended = [daemon.wait(_STOP_TIMEOUT) for daemon in self._running]
+        for daemon, status in zip(self._running, ended, strict=True):
+            if status is None:
+                daemon.signal(signal.SIGKILL)
         self._box.drop_database(self._database)
-        if status != 0 and error is None:
-            raise BenchmarkError(f"the daemon ended with status {status}: {self._last_words()}")
+        if any(ended) and error is None:
+            raise BenchmarkError(f"a daemon ended with status {ended}: {self._last_words()}")
 
     @property
     def pid(self) -> int:
-        """The daemon's."""
-        return self._running().pid
+        """The first daemon's."""
+        return self._running[0].pid
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What all daemons have used since their start."""
+        return sum(meter.cpu_seconds(daemon.pid) for daemon in self._running)
+
+    @property
+    def peak_memory_kib(self) -> int:
+        """The most that one daemon ever had."""
+        return max(meter.peak_memory_kib(daemon.pid) for daemon in self._running)
+
+    def connect(self) -> pymysql.Connection[Cursor]:
+        """A connection of the benchmark's own to the service's database."""
+        return pymysql.connect(
+            unix_socket=self._socket, user="campaignd", database=self._database, autocommit=True
+        )
 
     @property
     def database_cpu_seconds(self) -> float:
         """What MariaDB has used since its start."""
         return meter.cpu_seconds(self._box.mariadb.pid)
 
-    def enqueue(self, campaign: Path, recipients: Path) -> Enqueued:
-        """Freezes an audience and leaves it as a draft."""
+    def enqueue(self, campaign: Path, recipients: Path | str, *options: str) -> Enqueued:
+        """Freezes an audience, of a file or of a query, and leaves it as a draft unless `options`
+        say otherwise."""
         started = time.monotonic()
+        source = "--query" if isinstance(recipients, str) else "--recipients"
         arguments = self._arguments(
-            "enqueue", str(campaign), "--recipients", str(recipients), "--draft", "--json"
+            *("enqueue", str(campaign), source, str(recipients), "--json"),
+            *(options or ("--draft",)),
         )
         with subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -157,9 +191,7 @@ class Service:
     def wait_finished(self, campaign: int, timeout: float, look: Callable[[], None]) -> None:
         """Until it is finished. Calls `look` now and then. Raises BenchmarkError after `timeout`
         seconds."""
-        with pymysql.connect(
-            unix_socket=self._socket, user="campaignd", database=self._database, autocommit=True
-        ) as link:
+        with self.connect() as link:
 
             def finished() -> bool:
                 look()
@@ -202,30 +234,31 @@ class Service:
             raise BenchmarkError(f"campaignd {arguments[0]}: {words}") from None
 
     def _arguments(self, *arguments: str) -> list[str]:
-        return [str(_COMMAND), "--config", str(self._config), *arguments]
-
-    def _running(self) -> Child:
-        if self._daemon is None:
-            raise BenchmarkError("the daemon was not started")
-        return self._daemon
+        return [str(_COMMAND), "--config", str(self._hosts[0].config), *arguments]
 
     def _ready(self) -> bool:
-        try:
-            url = f"http://127.0.0.1:{self._http}/readyz"
-            with urllib.request.urlopen(url, timeout=1.0) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        return all(map(_answers, self._hosts))
 
     def _wait(self, condition: Callable[[], bool], timeout: float, otherwise: str) -> None:
         deadline = time.monotonic() + timeout
         while not condition():
-            if not self._running().running:
-                raise BenchmarkError(f"the daemon ended by itself: {self._last_words()}")
+            if not all(daemon.running for daemon in self._running):
+                raise BenchmarkError(f"a daemon ended by itself: {self._last_words()}")
             if time.monotonic() > deadline:
                 raise BenchmarkError(f"{otherwise} after {timeout:g} s: {self._last_words()}")
             time.sleep(_POLL_SECONDS)
 
     def _last_words(self) -> str:
-        lines = self._log.read_text("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else "it logged nothing"
+        last = []
+        for host in self._hosts:
+            lines = host.log.read_text("utf-8", "replace").strip().splitlines()
+            last.append(lines[-1] if lines else "it logged nothing")
+        return "; ".join(last)
+
+
+def _answers(host: _Host) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{host.http}/readyz", timeout=1.0) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False

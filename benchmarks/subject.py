@@ -5,47 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import meter
 from benchmarks.candidates import RUN_TIMEOUT
+from benchmarks.farend import FarEnd
 from benchmarks.figures import Reading
 from benchmarks.profile import Profiler
-from benchmarks.receiver import Receiver
 from benchmarks.service import Service
 from campaignd.sandbox.box import Sandbox
 
 
 class Campaignd:
-    """The subject: recipients in MySQL to facts in its ledger, by one daemon."""
-
-    name = "campaignd"
+    """The subject: recipients in MySQL to facts in its ledger, by one daemon or more."""
 
     def __init__(
         self,
         box: Sandbox,
         campaign: Path,
         recipients: Callable[[int], Path],
-        sessions: int,
+        *,
+        name: str = "campaignd",
+        daemons: int = 1,
         profile: Path | None = None,
     ) -> None:
-        """`recipients` gives the file with so many of them; `profile` is the file for a flame
-        graph of the daemon, which slows it down."""
+        """`recipients` gives the file with so many of them; `profile` is the file for what py-spy
+        sees of the first daemon, which slows it down."""
+        self.name = name
         self._box = box
         self._campaign = campaign
         self._recipients = recipients
-        self._sessions = sessions
+        self._daemons = daemons
         self._profile = profile
 
-    def run(self, receiver: Receiver, count: int) -> Reading:
+    def run(self, receiver: FarEnd, count: int) -> Reading:
         """From the moment the campaign is started until it is finished, as the ledger says: the
-        daemon is up before, and nothing is connected yet."""
-        with Service(self._box, receiver, self._sessions) as service:
+        daemons are up before, and nothing is connected yet."""
+        with Service(self._box, receiver.relays(), daemons=self._daemons) as service:
             campaign = service.enqueue(self._campaign, self._recipients(count)).campaign
-            used = meter.cpu_seconds(service.pid)
+            used = service.cpu_seconds
             database = service.database_cpu_seconds
             with Profiler(service.pid, self._profile):
                 service.start(campaign)
                 service.wait_finished(campaign, RUN_TIMEOUT, lambda: None)
-                used = meter.cpu_seconds(service.pid) - used
+                used = service.cpu_seconds - used
                 database = service.database_cpu_seconds - database
             status = service.expect_finished(campaign, count)
             assert status.started_at is not None and status.finished_at is not None
@@ -53,6 +53,6 @@ class Campaignd:
                 messages=count,
                 seconds=status.finished_at - status.started_at,
                 cpu_seconds=used,
-                peak_memory_kib=meter.peak_memory_kib(service.pid),
+                peak_memory_kib=service.peak_memory_kib,
                 database_cpu_seconds=database,
             )

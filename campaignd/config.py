@@ -143,7 +143,10 @@ class Config(_Section):
 
     def beside(self, name: str) -> Path:
         """A file that the configuration names: environment variables and `~` are expanded, and
-        a relative name starts where the configuration file is. Raises ConfigError."""
+        a relative name starts where the configuration file is. Raises ConfigError for what
+        cannot be a name, and for the home of a user who does not exist."""
+        if not name.isprintable():
+            raise ConfigError(f"file {name!r}: use printable characters")
         try:
             path = Path(os.path.expandvars(name)).expanduser()
         except RuntimeError:
@@ -165,8 +168,6 @@ class Config(_Section):
             raise ConfigError(f"secret file {name}: {error.strerror}") from None
         except UnicodeDecodeError:
             raise ConfigError(f"secret file {name}: it is not UTF-8") from None
-        except ValueError:
-            raise ConfigError(f"secret file {str(name)!r}: not a file name") from None
         line = text.split("\n", 1)[0].rstrip("\r")
         if not line:
             raise ConfigError(f"secret file {name} is empty: put the password in its first line")

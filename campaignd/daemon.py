@@ -32,12 +32,16 @@ from campaignd.pipeline.run import Stages
 from campaignd.pipeline.scheduler import Scheduler, peers_from
 from campaignd.pipeline.turns import Turns
 from campaignd.store import schema
+from campaignd.store.clock import StoreClock
 from campaignd.store.db import Database
 
 BEAT_SECONDS: Final = 1.0
 
 WAIT_SECONDS: Final = (0.25, 5.0)
 """First and longest pause between two looks for MySQL or Redis at the start."""
+
+CLOCK_SECONDS: Final = 30.0
+"""Between two looks at the store's clock, from which ours drifts by some milliseconds an hour."""
 
 UNSENT: Final = 512
 """Recipients that may be claimed beyond two for each connection: enough to keep the lanes busy
@@ -62,7 +66,8 @@ class Daemon:
         )
         self._redis = client.connect(config.redis_target())
         self._peers = Peers(self._redis)
-        self._recorder = Recorder(self._db, self.host)
+        self._clock = StoreClock()
+        self._recorder = Recorder(self._db, self.host, self._clock)
         self._queue = JobQueue()
         self._channel = EmailChannel(config, self._queue, self._recorder.report, host=self.host)
         self._turns = Turns(_capacity(self._channel))
@@ -76,6 +81,7 @@ class Daemon:
             self._limit,
             self.host,
             config.lease.ttl,
+            self._clock,
         )
         self._scheduler = Scheduler(
             stages,
@@ -115,6 +121,7 @@ class Daemon:
                             self._scheduler.run,
                             self._beat,
                             self._listen,
+                            self._keep_time,
                         )
                     ]
                     await self._stop.wait()
@@ -133,6 +140,7 @@ class Daemon:
         while not self._stop.is_set():
             try:
                 await schema.require_current(self._db)
+                await self._clock.ask(self._db)
             except (StoreOutage, UsageError) as error:
                 self._waiting = str(error)
                 self._notifier.status(f"waiting: {error}")
@@ -242,6 +250,15 @@ class Daemon:
             except (LeaseOutage, UsageError) as error:
                 events.lease_outage(error)
                 await asyncio.sleep(BEAT_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+
+    async def _keep_time(self) -> None:
+        """Follows the store's clock."""
+        while True:
+            await asyncio.sleep(CLOCK_SECONDS)
+            try:
+                await self._clock.ask(self._db)
+            except (StoreOutage, UsageError) as error:
+                events.store_outage("clock", error)
 
     async def _watch(self) -> None:
         """Feeds the watchdog and measures how late the loop is."""

@@ -18,18 +18,7 @@ import uvloop
 
 from benchmarks import meter
 from benchmarks.figures import Reading
-
-
-class Order(msgspec.Struct, frozen=True):
-    """What to send: the command's one argument, as JSON."""
-
-    host: str
-    port: int
-    sessions: int
-    count: int
-    sender: str
-    message_file: str
-    """Holds the message with CRLF line ends, without its final dot."""
+from benchmarks.peers.order import Order
 
 
 async def send(order: Order, message: bytes) -> Reading:

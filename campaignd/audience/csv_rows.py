@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Self
 
 from campaignd.audience.rows import (
     EMAIL,
@@ -87,29 +87,24 @@ class CsvReader:
 
     def _parse_slowly(self, text: str, final: bool, *, clean: bool) -> Rows:
         """Row by row: rows over several lines, with bad UTF-8, or with a quote left open."""
-        lines = list(io.StringIO(text, newline=""))
+        lines = _Lines(text)
         first, numbers, rows = self._buffer.line, [], []
-        row_start = 0
-        while row_start < len(lines):
-            start = row_start
-            reader = csv.reader(_from(lines, start), strict=True)
+        while lines.left:
             try:
-                for row in reader:
+                for row in csv.reader(lines.again(), strict=True):
                     if self._header is None and row:
                         self._take_header(row)
-                    elif clean or self._check_utf8(first + row_start, row):
-                        numbers.append(first + row_start)
+                    elif clean or self._check_utf8(first + lines.row, row):
+                        numbers.append(first + lines.row)
                         rows.append(row)
-                    row_start = start + reader.line_num
+                    lines.end_row()
             except csv.Error:
-                if start + reader.line_num == len(lines) and not final:
-                    rest = "".join(lines[row_start:])
-                    if len(rest) <= OPEN_OCTETS:
-                        self._buffer.keep(rest.encode("utf-8", "surrogateescape"))
-                        break
-                self._reject(first + row_start, readable(lines[row_start]), BAD_QUOTE)
-                row_start += 1
-        self._buffer.line += row_start
+                if lines.open and not final and lines.left <= OPEN_OCTETS:
+                    self._buffer.keep(lines.rest().encode("utf-8", "surrogateescape"))
+                    break
+                self._reject(first + lines.row, readable(lines.first()), BAD_QUOTE)
+                lines.end_row(lines.row + 1)
+        self._buffer.line += lines.row
         return self._accept(numbers, rows)
 
     def _check_utf8(self, line: int, row: list[str]) -> bool:
@@ -171,9 +166,55 @@ class CsvReader:
         self._rejects.append(Reject(line, email.strip()[:320], reason))
 
 
-def _from(lines: list[str], start: int) -> Iterator[str]:
-    for index in range(start, len(lines)):
-        yield lines[index]
+class _Lines:
+    """The lines of a block, as the csv module asks for them, and the row that it is at.
+
+    A quote that does not close is read to the end. From then on a row that goes over its line
+    is known not to close either, because its lines have all been read within quotes already:
+    it is not read again, else a quote in each line would cost the square of their number.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._lines = list(io.StringIO(text, newline=""))
+        self._at = 0
+        self._never_closes = False
+        self.row = 0
+        """The line at which the row begins, counted from 0."""
+        self.left = len(text)
+        """Characters from there on."""
+        self.open = False
+        """Whether the end came within the row."""
+
+    def again(self) -> Self:
+        """From the start of the row."""
+        self._at = self.row
+        self.open = False
+        return self
+
+    def end_row(self, row: int | None = None) -> None:
+        """The next row begins at this line, or at the one that comes next."""
+        after = self._at if row is None else row
+        self.left -= sum(map(len, self._lines[self.row : after]))
+        self.row = after
+
+    def first(self) -> str:
+        """The row's first line."""
+        return self._lines[self.row]
+
+    def rest(self) -> str:
+        """The row and all after it."""
+        return self._text[len(self._text) - self.left :]
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        if self._at == len(self._lines) or (self._never_closes and self._at > self.row):
+            self.open = self._never_closes = self._at > self.row
+            raise StopIteration
+        self._at += 1
+        return self._lines[self._at - 1]
 
 
 def _no_email(names: list[str]) -> str:

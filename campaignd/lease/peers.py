@@ -10,8 +10,9 @@ from redis.asyncio import Redis
 
 from campaignd.lease.client import COMMAND_SECONDS, PREFIX, reaching
 
-ALIVE_SECONDS: Final = 5.0
-"""A host without a heartbeat for this long is not counted any more. They come every second."""
+ALIVE_SECONDS: Final = 3.0
+"""A host without a heartbeat for this long is not counted any more. They come every second, so two
+may be late; and as long as a dead host counts, its part of a campaign is left to it."""
 
 _BEAT: Final = """
 local now = redis.call('TIME')

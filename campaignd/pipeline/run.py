@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,6 +64,8 @@ class Stages:
     host: str
     ttl: float
     """Of leases, in seconds."""
+    wall: Callable[[], float]
+    """The wall clock that all hosts go by: seconds since the epoch."""
 
 
 class ShardRun:
@@ -110,7 +112,7 @@ class ShardRun:
         """Works on the shard until it is released or fenced."""
         while True:
             self._changed.clear()
-            step = self._holder.next_step(time.monotonic(), time.time())
+            step = self._holder.next_step(time.monotonic(), self._stages.wall())
             try:
                 if isinstance(step, Wait):
                     await self._wait(step.seconds)
@@ -222,7 +224,7 @@ class ShardRun:
                 return []
             holder.claimed_to(upto)
             return [Attempt(seq, 1, False) for seq in range(step.above + 1, upto + 1)]
-        retries = await shards.claim_retries(db, *key, time.time(), granted)
+        retries = await shards.claim_retries(db, *key, self._stages.wall(), granted)
         if retries is None:
             self.fenced()
             return []
@@ -287,7 +289,7 @@ class ShardRun:
             done=holder.done,
             upto=holder.ambiguous,
             resend=self.campaign.compiled.policy is UnknownPolicy.RESEND,
-            now=time.time(),
+            now=self._stages.wall(),
         )
         if resolution is None:
             self.fenced()
@@ -304,7 +306,7 @@ class ShardRun:
             self.shard,
             self.epoch,
             done=holder.done,
-            now=time.time(),
+            now=self._stages.wall(),
             idle=holder.idle,
         ):
             self.fenced()

@@ -99,7 +99,7 @@ class Scheduler:
         return dict(Counter(campaign for campaign, _ in self.runs))
 
     async def _look(self) -> None:
-        db, now = self._stages.db, time.time()
+        db, now = self._stages.db, self._stages.wall()
         if started := await campaigns.due(db, now):
             events.campaigns_started(started)
         await self._obey()
@@ -215,7 +215,7 @@ class Scheduler:
         self.woken.set()
 
     async def _finish(self, campaign: int) -> None:
-        if await shards.finish_campaign(self._stages.db, campaign, time.time()):
+        if await shards.finish_campaign(self._stages.db, campaign, self._stages.wall()):
             events.campaign_finished(campaign)
 
     async def _give_up(self, shard: Shard) -> None:

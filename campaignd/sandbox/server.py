@@ -124,9 +124,9 @@ class Server(abc.ABC):
 
 
 def tail(log: Path, lines: int) -> list[str]:
-    """The last non-empty lines of a log file, none if it does not exist."""
-    try:
-        text = log.read_text("utf-8", "replace")
-    except FileNotFoundError:
+    """The last non-empty lines of a log file; none of what is not a file, as /dev/full, whose
+    reading never ends."""
+    if not log.is_file():
         return []
+    text = log.read_text("utf-8", "replace")
     return [line for line in text.splitlines() if line.strip()][-lines:]

@@ -84,7 +84,7 @@ class Chaos:
         """One fault more; those that last overlap with others."""
         busy = {act.scope for act in self._acts}
         able = [kind for kind in REPERTOIRE if kind.scope not in busy or kind.scope == "host"]
-        kind = self._random.choice(able)
+        kind = self._random.choices(able, [kind.weight for kind in able])[0]
         act = kind.begin(self._stage, self._random, self._takeovers)
         if act is not None:
             self.findings.faults[kind.name] += 1

@@ -78,6 +78,8 @@ class _State:
         default_factory=lambda: {direction: Weather() for direction in BOTH}
     )
     refusing: bool = False
+    slamming: bool = False
+    """New connections are accepted and reset at once."""
     cut_after: dict[Direction, int] = field(default_factory=dict)
     """Octets after which a connection is cut, by direction; each connection counts for itself."""
     traps: list[Trap] = field(default_factory=list)
@@ -116,6 +118,10 @@ class Proxy:
         self._thread.join(CALL_SECONDS)
         self._loop.close()
 
+    def retarget(self, target: int | Path) -> None:
+        """New connections go there."""
+        self._target = target
+
     def heal(self) -> None:
         """Clear weather again. Octets held back arrive now."""
 
@@ -124,7 +130,7 @@ class Proxy:
             self._state.cut_after.clear()
             self._state.traps.clear()
             self._pump()
-            self._state.refusing = False
+            self._state.refusing = self._state.slamming = False
             await self._listen()
 
         self._call(work())
@@ -150,6 +156,21 @@ class Proxy:
                 link.end(reset=True)
 
         self._call(work())
+
+    def slam(self) -> None:
+        """As `refuse`, but counts who comes: connections are accepted and reset at once."""
+
+        async def work() -> None:
+            self._state.slamming = True
+            for link in list(self._links):
+                link.end(reset=True)
+
+        self._call(work())
+
+    @property
+    def open(self) -> int:
+        """Connections at this moment."""
+        return len(self._links)
 
     def blackhole(self, *directions: Direction) -> None:
         """Nothing arrives any more, by default either way; connections stay."""
@@ -198,7 +219,7 @@ class Proxy:
     def state(self) -> _State:
         return self._state
 
-    async def open(self, link: _Link) -> None:
+    async def reach(self, link: _Link) -> None:
         """Connects to the target for a client."""
         loop = asyncio.get_running_loop()
         try:
@@ -267,7 +288,10 @@ class _Link:
         """One end has its transport."""
         if end is self.downstream:
             self.proxy.accept(self)
-            self._opening = asyncio.get_running_loop().create_task(self.proxy.open(self))
+            if self.proxy.state.slamming:
+                self.end(reset=True)
+                return
+            self._opening = asyncio.get_running_loop().create_task(self.proxy.reach(self))
         elif self.over:
             end.abort()
         else:

@@ -40,14 +40,16 @@ class Kind:
     name: str
     scope: str
     begin: Begin
+    weight: int = 1
+    """How often it comes, compared with others."""
 
 
 REPERTOIRE: Final[list[Kind]] = []
 
 
-def _kind(name: str, scope: str) -> Callable[[Begin], Begin]:
+def _kind(name: str, scope: str, weight: int = 1) -> Callable[[Begin], Begin]:
     def add(begin: Begin) -> Begin:
-        REPERTOIRE.append(Kind(name, scope, begin))
+        REPERTOIRE.append(Kind(name, scope, begin, weight))
         return begin
 
     return add
@@ -63,7 +65,7 @@ def _nothing() -> None:
     """It ended as it began."""
 
 
-@_kind("daemon killed", "host")
+@_kind("daemon killed", "host", weight=4)
 def _kill(stage: Stage, chance: random.Random, takeovers: Takeovers) -> Act | None:
     host = _running(stage, chance)
     if host is None:
@@ -73,7 +75,7 @@ def _kill(stage: Stage, chance: random.Random, takeovers: Takeovers) -> Act | No
     return Act("host", time.monotonic() + chance.uniform(0, 6), _nothing, host)
 
 
-@_kind("daemon frozen", "freeze")
+@_kind("daemon frozen", "freeze", weight=3)
 def _freeze(stage: Stage, chance: random.Random, takeovers: Takeovers) -> Act | None:
     host = _running(stage, chance)
     if host is None:

@@ -78,7 +78,7 @@ class Host(Server):
         self.http = unused_port()
         self.settings = stage.settings(self)
         self._stage = stage
-        self._launcher = launcher or (str(Path(sys.executable).with_name("campaignd")),)
+        self.launcher = launcher or (str(Path(sys.executable).with_name("campaignd")),)
         self._starts = 0
         self.limits: dict[int, int] = {}
         """Resource limits of the process, by their number in `resource`."""
@@ -88,7 +88,7 @@ class Host(Server):
         self._starts = self._count("started")
         path = self._stage.folder / f"{self.name}.toml"
         self._stage.box.write_config(self.settings, path)
-        return [*self._launcher, "--config", str(path), "run"]
+        return [*self.launcher, "--config", str(path), "run"]
 
     def environment(self) -> Mapping[str, str]:
         return {**os.environ, **self.extra_environment}
@@ -395,7 +395,7 @@ def _spec(unknown: UnknownPolicy, retry: RetryPolicy) -> CampaignSpec:
 
 
 def _read_events(log: Path) -> Iterator[Event]:
-    if not log.exists():
+    if not log.is_file():  # /dev/full has no end
         return
     for line in log.read_text("utf-8", "replace").splitlines():
         if line.startswith('{"at"'):

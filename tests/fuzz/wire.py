@@ -115,7 +115,6 @@ def commands(log: Log, said: list[Said]) -> list[Written]:
                 rcpt = match[3] if match[3] else b"" if kind == "MAIL" else rcpt
             written.append(Written(kind, rcpt, heard, event))
             buffer = buffer[end:]
-    assert in_body or not buffer
     return written
 
 
@@ -143,3 +142,15 @@ def _message_end(buffer: bytes) -> tuple[int, str]:
         return 3, "LONE"
     end = buffer.find(b"\r\n.\r\n")
     return (end + 5, "DOT") if end >= 0 else (0, "")
+
+
+def was_told(log: Log) -> set[bytes]:
+    """Recipients whose whole message a server has read and may have seemed to accept, from the
+    server's own log, in which a reply's time says nothing of when it arrived."""
+    said, _ = replies(b"".join(data for ours, data in log.events if not ours))
+    pairs = zip(commands(log, said), said, strict=False)
+    return {
+        command.rcpt
+        for command, reply in pairs
+        if command.kind == "DOT" and reply.code.startswith(b"2")
+    }

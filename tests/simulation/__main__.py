@@ -33,7 +33,9 @@ def main() -> int:
         f" {summary.duplicates:,} duplicates (all marked)"
     )
     if summary.failed:
-        print(f"{summary.failed} schedules broke a rule; see one: --replay {summary.violations[0][0]}")
+        print(
+            f"{summary.failed} schedules broke a rule; see one: --replay {summary.violations[0][0]}"
+        )
         return 1
     print("every rule held")
     return 0

@@ -25,6 +25,7 @@ from campaignd.pipeline.record import Recorder
 from campaignd.pipeline.run import Stages
 from campaignd.pipeline.scheduler import Scheduler, peers_from
 from campaignd.pipeline.turns import Turns
+from campaignd.store import campaigns, ledger, shards
 from campaignd.store.db import Database as RealDatabase
 from tests.simulation import mysql, redis
 from tests.simulation.clock import Process, World
@@ -103,12 +104,12 @@ def installed() -> Iterator[None]:
 
         outside = {"time": _Time, "random": _Random, "events": silent, "metrics": silent}
         put(run, **outside, Holder=_Holder)
-        put(run, shards=mysql.Api(run.shards), ledger=mysql.Api(run.ledger))
-        put(record, **outside, ledger=mysql.Api(record.ledger))
+        put(run, shards=mysql.Api(shards), ledger=mysql.Api(ledger))
+        put(record, **outside, ledger=mysql.Api(ledger))
         put(scheduler, time=_Time, events=silent, metrics=silent, TEND_SECONDS=0.5)
-        put(scheduler, shards=mysql.Api(scheduler.shards), POLL_SECONDS=1.2)
-        put(scheduler, campaigns=mysql.Api(scheduler.campaigns))
-        put(campaign, shards=mysql.Api(campaign.shards))
+        put(scheduler, shards=mysql.Api(shards), POLL_SECONDS=1.2)
+        put(scheduler, campaigns=mysql.Api(campaigns))
+        put(campaign, shards=mysql.Api(shards))
         put(turns, LEAST_GRANT=2)
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         yield
@@ -174,6 +175,7 @@ class Host:
             HostLimit(None),
             process.name,
             around.ttl,
+            process.wall,
         )
         client = cast(Redis, redis.Client(around.leases, process))
         self.scheduler = Scheduler(
@@ -189,7 +191,9 @@ class Host:
     def terminate(self) -> None:
         """SIGTERM; for the second time, at once."""
         if self.process.alive:
-            self.process.call_later(0.0, (self._stop_now if self._stop.is_set() else self._stop).set)
+            self.process.call_later(
+                0.0, (self._stop_now if self._stop.is_set() else self._stop).set
+            )
 
     async def _main(self) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -139,7 +139,14 @@ class Lane:
         self._rules.judged(dot, outcome)
         if world.rng.random() < weather.reply_lost:
             outcome = Outcome.UNKNOWN
-        world.at(world.now + weather.delay(weather.pace, 5.0), self._process, self._reply, job, dot, outcome)
+        world.at(
+            world.now + weather.delay(weather.pace, 5.0),
+            self._process,
+            self._reply,
+            job,
+            dot,
+            outcome,
+        )
 
     def _judge(self) -> Outcome:
         chance = self._world.rng.random()

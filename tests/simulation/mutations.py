@@ -12,9 +12,9 @@ from typing import Any
 from unittest import mock
 
 from campaignd.lease.keeper import MARGIN, Leases, Shard
-from campaignd.model import Fact, Job, Outcome, Retry, Taken, Verdict
-from campaignd.pipeline import protocol, record, run
-from campaignd.store.ledger import Batch, Resolution
+from campaignd.model import Attempt, Fact, Job, Outcome, Retry, Taken, Verdict
+from campaignd.pipeline import protocol, record, run, scheduler
+from campaignd.store.ledger import Batch, Recipient, Resolution
 from campaignd.store.shards import ClaimedRetries
 from tests.simulation import host, lane
 from tests.simulation import store as model
@@ -23,10 +23,10 @@ from tests.simulation.store import Store
 
 @dataclass(frozen=True)
 class Mutation:
-    """`found_by` is how the rule begins that has to be broken; empty for any of them."""
+    """`found_by` is how the violation begins that has to be seen, or several such beginnings."""
 
     name: str
-    found_by: tuple[str, ...]
+    found_by: str | tuple[str, ...]
     patch: Callable[[], AbstractContextManager[Any]] = nullcontext
     make_store: Callable[[], Store] = Store
 
@@ -172,9 +172,7 @@ def _sends_after_deadline() -> AbstractContextManager[Any]:
 def _release_with_jobs_in_flight() -> AbstractContextManager[Any]:
     original = protocol.Holder.next_step
 
-    def next_step(
-        self: protocol.Holder, now: float, wall: float, limit: int = 0
-    ) -> protocol.Step:
+    def next_step(self: protocol.Holder, now: float, wall: float, limit: int = 0) -> protocol.Step:
         if self.stopping:
             return protocol.Release()
         return original(self, now, wall, limit)
@@ -187,7 +185,7 @@ def _lost_answers_are_forgotten() -> AbstractContextManager[Any]:
 
     class Recorder(record.Recorder):
         @property
-        def _unsure(self) -> bool:  # type: ignore[override]
+        def _unsure(self) -> bool:
             return False
 
         @_unsure.setter
@@ -214,29 +212,73 @@ def _unattempted_wait_for_retries() -> AbstractContextManager[Any]:
     return mock.patch.object(protocol.Holder, "idle", property(idle))
 
 
+def _drain_forgets_the_takeover() -> AbstractContextManager[Any]:
+    def rest(self: scheduler.Scheduler) -> None:
+        if not self.runs:
+            self._idle.set()
+
+    return mock.patch.object(scheduler.Scheduler, "_rest", rest)
+
+
+def _one_owner_for_all_leases() -> AbstractContextManager[Any]:
+    """A release that comes late ends the lease that the same host has got since."""
+    acquire = Leases.acquire
+
+    async def acquire_again(self: Leases, shard: Shard) -> float | None:
+        self._count = 0
+        return await acquire(self, shard)
+
+    return mock.patch.object(Leases, "acquire", acquire_again)
+
+
+def _reads_between_first_and_last() -> AbstractContextManager[Any]:
+    """Retries come in the order of their time; the window between the first and the last of
+    them need not have the others."""
+    original = run.ShardRun._read
+
+    async def read(self: run.ShardRun, attempts: list[Attempt]) -> dict[int, Recipient]:
+        low, high = attempts[0].seq, attempts[-1].seq
+        found = await original(self, attempts)
+        if high - low == len(attempts) - 1:
+            return {seq: row for seq, row in found.items() if low <= seq <= high}
+        return found
+
+    return mock.patch.object(run.ShardRun, "_read", read)
+
+
+_UNMARKED = ("a second attempt", "duplicates are marked")
+_TWICE = "an attempt is made once"
+
 MUTATIONS = (
-    Mutation("no fence on the claim", ("R2",), make_store=_NoFenceOnClaim),
-    Mutation("a late claim moves the mark back", ("R2",), make_store=_ClaimMovesBack),
-    Mutation("a fact is recorded before the reply", ("R4",), _fact_before_reply),
-    Mutation("done is moved past a gap", ("R4 done",), _done_past_gap),
-    Mutation("no wait on a takeover", ("R5",), _no_wait_on_takeover),
-    Mutation("the deadline is taken after the request", ("R3",), _deadline_after_request),
+    # Claims and fences.
+    Mutation("no fence on the claim", "R2", make_store=_NoFenceOnClaim),
+    Mutation("a late claim moves the mark back", "R2 the claim", make_store=_ClaimMovesBack),
+    Mutation("a retry is not claimed", "R6", make_store=_RetryNotClaimed),
+    Mutation("a takeover leaves the shard clean", _TWICE, make_store=_TakeoverStaysClean),
+    Mutation("a takeover reads an old snapshot", (_TWICE, "R1"), make_store=_OldSnapshot),
+    # Leases.
+    Mutation("the deadline is taken after the request", "R3", _deadline_after_request),
     Mutation("a lease is renewed after its end", ("R3", "R5", "R1"), _sends_after_deadline),
-    Mutation("a resend without a mark", (), make_store=_ResendWithoutMark),
-    Mutation("a retry is not claimed", ("R6",), make_store=_RetryNotClaimed),
-    Mutation("a shard finishes without the sum", ("R1",), make_store=_FinishWithoutSum),
-    Mutation("a takeover leaves the shard clean", (), make_store=_TakeoverStaysClean),
+    Mutation("a late release ends a newer lease", "R3", _one_owner_for_all_leases),
+    Mutation("no wait on a takeover", "R5 a takeover waits", _no_wait_on_takeover),
+    # Facts.
+    Mutation("a fact is recorded before the reply", "R4 a fact", _fact_before_reply),
+    Mutation("done is moved past a gap", "R4 done", _done_past_gap),
+    Mutation("late facts are refused", "R4 a real result", make_store=_LateFactsRefused),
     Mutation(
-        "what is settled stays ambiguous", ("it never ends",), make_store=_SettledStaysAmbiguous
+        "a commit without an answer is repeated", ("R1", "crash"), _lost_answers_are_forgotten
     ),
-    Mutation("a takeover reads an old snapshot", (), make_store=_OldSnapshot),
-    Mutation("late facts are refused", ("R4",), make_store=_LateFactsRefused),
-    Mutation("keep resends", ("keep",), make_store=_SettlesWithoutUnknown),
-    Mutation("a fact written again brings its retry back", (), _retry_comes_back),
-    Mutation("a release with jobs in flight", ("R7",), _release_with_jobs_in_flight),
-    Mutation("a commit without an answer is repeated", ("R1", "crash"), _lost_answers_are_forgotten),
-    Mutation("a lost reply counts as a deferral", (), _session_loss_is_deferral),
-    Mutation(
-        "the unattempted wait for the retries", ("R7 what",), _unattempted_wait_for_retries
-    ),
+    Mutation("a fact written again brings its retry back", (_TWICE, "R1"), _retry_comes_back),
+    # Duplicates.
+    Mutation("a resend without a mark", _UNMARKED, make_store=_ResendWithoutMark),
+    Mutation("a lost reply counts as a deferral", (*_UNMARKED, "keep"), _session_loss_is_deferral),
+    Mutation("keep resends", "keep", make_store=_SettlesWithoutUnknown),
+    # Stops.
+    Mutation("a release with jobs in flight", "R7 a release", _release_with_jobs_in_flight),
+    Mutation("a drain forgets a takeover", "R7 a clean stop", _drain_forgets_the_takeover),
+    Mutation("the unattempted wait for retries", "R7 what", _unattempted_wait_for_retries),
+    # The end.
+    Mutation("a shard finishes without the sum", "R1", make_store=_FinishWithoutSum),
+    Mutation("what is settled stays ambiguous", "it never ends", make_store=_SettledStaysAmbiguous),
+    Mutation("a read misses some retries", "crash: RuntimeError", _reads_between_first_and_last),
 )

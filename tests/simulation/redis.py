@@ -66,6 +66,14 @@ class Server:
         del self._leases[keys[0]]
         return 1
 
+    def script(self, text: str) -> Callable[..., Any]:
+        """What one of the keeper's scripts does."""
+        scripts: dict[str, Callable[..., Any]] = {
+            keeper._RENEW: self.renew,
+            keeper._RELEASE: self.release,
+        }
+        return scripts[text]
+
     def owners(self, keys: list[str]) -> list[str | None]:
         return [self.owner(key) for key in keys]
 
@@ -87,10 +95,7 @@ class Client:
         return owners
 
     def register_script(self, text: str) -> Script:
-        operation = {
-            keeper._RENEW: self._server.renew,
-            keeper._RELEASE: self._server.release,
-        }[text]
+        operation = self._server.script(text)
 
         async def script(*, keys: list[str], args: list[Any]) -> Any:
             return await self._call(operation, keys, *args)

@@ -138,9 +138,7 @@ class Rules:
         if outcome is not Outcome.ACCEPTED:
             return
         accepted = [
-            other
-            for other in self.dots[(*dot.key, dot.seq)]
-            if other.judged is Outcome.ACCEPTED
+            other for other in self.dots[(*dot.key, dot.seq)] if other.judged is Outcome.ACCEPTED
         ]
         if len(accepted) > 1:
             self.duplicates += 1
@@ -199,15 +197,13 @@ class Rules:
     ) -> None:
         shard = self._store.shards[key]
         if name == "claim_retries":
-            for seq, attempt, marked in result.attempts:
+            for seq, attempt, _ in result.attempts:
                 self._claimed.add((key, seq, attempt, epoch))
                 durable = shard.retries[seq].claimed_epoch == epoch
                 self._demand(durable, "R6 a claimed retry is claimed in the table", key)
         elif name == "resolve":
             waited = self._world.now - self._taken_at[key]
-            self._demand(
-                waited >= self._ttl * (1 - RATE_ERROR), "R5 a takeover waits one TTL", key
-            )
+            self._demand(waited >= self._ttl * (1 - RATE_ERROR), "R5 a takeover waits one TTL", key)
             self._settled[key] = epoch
         elif name == "release":
             self._released.add((key, epoch))

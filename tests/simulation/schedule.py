@@ -45,9 +45,11 @@ StoreFactory = Callable[[], Store]
 class Schedule:
     """Everything follows from the seed."""
 
-    def __init__(self, seed: int, *, make_store: StoreFactory = Store, traced: bool = False) -> None:
+    def __init__(
+        self, seed: int, *, make_store: StoreFactory = Store, traced: bool = False
+    ) -> None:
         self._seed = seed
-        rng = self._rng = Random(seed)  # noqa: S311
+        rng = self._rng = Random(seed)
         self._world = world = World(rng)
         self._weather = weather = Weather(rng)
         self._store = store = make_store()
@@ -81,10 +83,7 @@ class Schedule:
         try:
             ended = self._world.run_until(STORM_SECONDS + PATIENCE_SECONDS, self._is_done)
             self._check_processes()
-            if not ended:
-                raise Violation(f"it never ends: {self._unfinished()}")
-            self._rules.check_end(lambda process: process.alive)
-            self._check_rest()
+            self._check_end(ended)
         except Violation as violation:
             result.violation = str(violation)
         except (ArithmeticError, RuntimeError, LookupError, TypeError) as error:
@@ -97,7 +96,7 @@ class Schedule:
 
     def _start(self, name: str) -> None:
         rng = self._rng
-        process = Process(
+        process = Process(  # type: ignore[abstract]  # of a loop only what asyncio uses
             self._world,
             name,
             rate=1 + rng.uniform(-RATE_ERROR, RATE_ERROR),
@@ -270,8 +269,11 @@ class Schedule:
                     raise cause
                 raise RuntimeError(f"{host.process.name}: {cause!r}")
 
-    def _check_rest(self) -> None:
-        """Nothing is left over in a host that has nothing to do."""
+    def _check_end(self, ended: bool) -> None:
+        """Everything came to its end, and nothing is left over in a host."""
+        if not ended:
+            raise Violation(f"it never ends: {self._unfinished()}")
+        self._rules.check_end(lambda process: process.alive)
         for name, host in self._hosts.items():
             left = (host.turns.used, len(host.queue), host.recorder.backlog)
             if host.process.alive and left != (0, 0, 0):

@@ -47,8 +47,8 @@ class Weather:
         self.fading.clear()
         for name in (
             "before_commit", "after_commit", "late_statement", "redis_lost_request",
-            "redis_lost_reply", "slow", "redis_slow", "stop_at_takeover", "frozen_at_call", "late_dot", "reply_lost",
-            "session_lost", "deferred",
+            "redis_lost_reply", "slow", "redis_slow", "stop_at_takeover", "frozen_at_call",
+            "late_dot", "reply_lost", "session_lost", "deferred",
         ):  # fmt: skip
             setattr(self, name, CALM)
 

@@ -46,4 +46,3 @@ def with_store(pipeline_url: str) -> RunWork:
 async def connected(url: str) -> AsyncIterator[Database]:
     async with Database(Config(mysql=MySQL(url=url)).mysql_target()) as db:
         yield db
-

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from campaignd.model import Fact, Outcome, Retry
@@ -50,6 +50,8 @@ steps = st.lists(
 @settings(
     max_examples=80,
     deadline=None,
+    # Shrinking would take minutes against a server.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 def test_the_model_is_equal_to_mysql(

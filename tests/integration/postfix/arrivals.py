@@ -24,6 +24,7 @@ class Arrival(NamedTuple):
     sender: str
     """The envelope's."""
     queue_id: str
+    """Unique for ever."""
     protocol: str
     """Of RFC 3848, such as ESMTPS: with TLS, ESMTPSA: and AUTH, UTF8SMTPS: and SMTPUTF8."""
     received: str
@@ -35,9 +36,13 @@ class Arrival(NamedTuple):
 
 
 def arrivals(postfix: Postfix) -> list[Arrival]:
-    """Everything that Postfix has taken, once it is delivered."""
+    """Everything that Postfix has taken, once it is delivered.
+
+    What it delivered twice by itself, because it crashed after the first time, is one arrival.
+    """
     postfix.wait_delivered()
-    return [_read(file.read_bytes()) for file in (postfix.maildir / "new").glob("*")]
+    found = (_read(file.read_bytes()) for file in (postfix.maildir / "new").glob("*"))
+    return list({arrival.queue_id: arrival for arrival in found}.values())
 
 
 def by_recipient(postfix: Postfix) -> dict[str, Arrival]:

@@ -12,6 +12,7 @@ import pwd
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,8 +88,12 @@ class Postfix(Server):
 
     def queued(self) -> int:
         """Messages that it has taken and not delivered yet."""
-        queues = (self.folder / "queue" / name for name in texts.QUEUES)
-        return sum(len(files) for queue in queues for _, _, files in os.walk(queue))
+        return sum(
+            _complete(os.path.join(folder, file))
+            for name in texts.QUEUES
+            for folder, _, files in os.walk(self.folder / "queue" / name)
+            for file in files
+        )
 
     def wait_delivered(self) -> None:
         """Until everything that it has taken is in the Maildir."""
@@ -151,6 +156,15 @@ def running(
         yield postfix
     finally:
         supervisor.close()
+
+
+def _complete(file: str) -> bool:
+    """Whether a queue file is a whole message: Postfix says so with the mode of the file. Others
+    are of sessions under way, or were when it crashed."""
+    try:
+        return bool(os.stat(file).st_mode & stat.S_IXUSR)
+    except FileNotFoundError:
+        return False
 
 
 def _program(name: str) -> str:

@@ -3,60 +3,74 @@
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
-from typing import Self, cast
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+CHUNK = 65_536
+"""Octets that are read at once."""
 
 
 class Line:
-    """Listens on `port` of 127.0.0.1 and forwards to `target` there; an async context manager."""
+    """Forwards to `target` on 127.0.0.1; see `line`."""
 
     def __init__(self, target: int, delay: float) -> None:
-        """`delay` is in seconds, for one way."""
         self.port = 0
+        """Where it listens on 127.0.0.1."""
         self.turns = 0
         """How often a client said something after it had heard something."""
         self._target = target
         self._delay = delay
-        self._open: set[asyncio.Transport] = set()
 
-    async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _End(self, None), "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One client's connection."""
+        there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        heard = asyncio.Event()
+        with suppress(ConnectionError):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._up(reader, back, heard))
+                group.create_task(self._down(there, writer, heard))
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+    async def _up(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: asyncio.Event
     ) -> None:
-        self._server.close()
-        for transport in self._open:
-            transport.abort()
+        while data := await reader.read(CHUNK):
+            if heard.is_set():
+                heard.clear()
+                self.turns += 1
+            self._later(writer, data)
+        self._later(writer, b"")
 
-    def opened(self, transport: asyncio.Transport) -> None:
-        self._open.add(transport)
+    async def _down(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: asyncio.Event
+    ) -> None:
+        while data := await reader.read(CHUNK):
+            # Our delayed ACKs, which are not the client's, must not hold up the server.
+            sock: socket.socket = writer.get_extra_info("socket")
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            heard.set()
+            self._later(writer, data)
+        self._later(writer, b"")
 
-    def closed(self, transport: asyncio.Transport) -> None:
-        self._open.discard(transport)
-
-    async def connect(self, client: _End) -> None:
-        """The other half of a connection."""
+    def _later(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        """What has come now goes on after the delay; nothing stands for the end."""
         loop = asyncio.get_running_loop()
-        await loop.create_connection(lambda: _End(self, client), "127.0.0.1", self._target)
+        if data:
+            loop.call_later(self._delay, writer.write, data)
+        else:
+            loop.call_later(self._delay, writer.close)
 
-    def later(self, deliver: asyncio.Future[None] | None = None) -> float:
-        """When what is sent now arrives."""
-        return asyncio.get_running_loop().time() + self._delay
 
+@asynccontextmanager
+async def line(target: int, delay: float) -> AsyncIterator[Line]:
+    """A line to a port of 127.0.0.1; `delay` is in seconds, one way."""
+    made = Line(target, delay)
+    async with asyncio.TaskGroup() as group:
 
-class _End(asyncio.Protocol):
-    """One socket; without `peer` a client's, for which the other is opened."""
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            group.create_task(made.serve(reader, writer))
 
-    def __init__(self, line: Line, peer: _End | None) -> None:
-        self._line = line
-        self._client = peer is None
-        self._peer = peer
-        self._early: list[bytes] = []
-        self._heard = False
+        server = await asyncio.start_server(accept, "127.0.0.1", 0)
+        made.port = server.sockets[0].getsockname()[1]
+        async with server:
+            yield made

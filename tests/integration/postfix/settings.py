@@ -41,6 +41,7 @@ virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
 message_size_limit = 1024000
 virtual_mailbox_limit = 0
+enable_long_queue_ids = yes
 smtpd_helo_required = yes
 smtpd_forbid_unauth_pipelining = yes
 smtpd_forbid_bare_newline = reject

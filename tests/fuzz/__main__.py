@@ -1,0 +1,113 @@
+"""The command line of `make fuzz`; see the package's text."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from tests.fuzz import corpus, engine
+
+NAMES: Final = (
+    "address campaign compose config csv derive headers jsonl machine reply session template"
+).split()
+"""The keys of `targets.TARGETS`, which is not imported here: it must be instrumented first."""
+
+WORK: Final = Path(".fuzz")
+"""Where inputs are kept between runs."""
+
+KEPT_OCTETS: Final = 400
+KEPT_INPUTS: Final = 40
+"""Of one target in the saved corpus: enough to start from, small enough to read over."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command in ("run", "one", "merge", "keep"):
+        sub = commands.add_parser(command)
+        sub.add_argument("targets", nargs="*", choices=[*NAMES, []], default=[])
+        sub.add_argument("--seconds", type=int, default=180, help="in all, over the targets")
+        sub.add_argument("--seed", type=int, default=1)
+        sub.add_argument("--into", type=Path)
+    replay = commands.add_parser("replay")
+    replay.add_argument("target", choices=NAMES)
+    replay.add_argument("file", type=Path)
+    options = parser.parse_args()
+    if options.command == "replay":
+        return _replay(options.target, options.file)
+    targets = options.targets or NAMES
+    if options.command == "one":
+        engine.fuzz(targets[0], seconds=options.seconds, seed=options.seed, work=WORK)
+    if options.command == "merge":
+        engine.merge(targets[0], work=WORK, into=options.into)
+    if options.command == "keep":
+        return _keep(targets)
+    return _run(targets, options.seconds, options.seed)
+
+
+def _run(targets: list[str], seconds: int, seed: int) -> int:
+    """Each target in a process of its own, one after the other."""
+    share = max(1, seconds // len(targets))
+    how = "guided by coverage" if engine.guided() else "by chance (pip install '.[fuzz]' to guide)"
+    print(f"{len(targets)} targets, {share} s each, seed {seed}, {how}")
+    failed = []
+    for target in targets:
+        done = _child("one", target, "--seconds", str(share), "--seed", str(seed))
+        counted = re.search(r"number_of_executed_units: (\d+)", done.stdout)
+        inputs = f"{int(counted[1]):,} inputs" if counted else "no count"
+        print(f"  {target:10} {inputs:>18}  {'FAILED' if done.returncode else 'ok'}", flush=True)
+        if done.returncode:
+            failed.append(target)
+            print(_told(done.stdout))
+    if failed:
+        print("Repeat one with: python -m tests.fuzz replay TARGET .fuzz/failures/TARGET-...")
+    return 1 if failed else 0
+
+
+def _told(output: str) -> str:
+    """The end of a failure's output without libFuzzer's own lines."""
+    lines = [line for line in output.splitlines() if not line.startswith(("INFO:", "stat::", "#"))]
+    return "\n".join(f"    {line[:300]}" for line in lines[-30:])
+
+
+def _replay(target: str, file: Path) -> int:
+    from tests.fuzz.targets import TARGETS  # noqa: PLC0415  # as NAMES says
+
+    TARGETS[target].run(file.read_bytes())
+    print("nothing is wrong")
+    return 0
+
+
+def _keep(targets: list[str]) -> int:
+    if not engine.guided():
+        print("keep needs atheris, which tells what an input covers: pip install '.[fuzz]'")
+        return 1
+    for target in targets:
+        with tempfile.TemporaryDirectory() as folder:
+            _child("merge", target, "--into", folder)
+            inputs = [path.read_bytes() for path in Path(folder).iterdir()]
+        small = sorted((data for data in inputs if 0 < len(data) <= KEPT_OCTETS), key=len)
+        room = max(0, KEPT_INPUTS - len(corpus.load(target)))
+        step = max(1, len(small) // max(1, room))
+        print(f"  {target:10} {corpus.add(target, small[::step][:room])} inputs added")
+    return 0
+
+
+def _child(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
