@@ -6,13 +6,14 @@ RUN := $(VENV)/bin
 
 export PYTHON
 
-.PHONY: help demo test lint simulate bench bench-smoke bench-memory format clean
+.PHONY: help demo test lint simulate chaos bench bench-smoke bench-memory format clean
 
 help:
 	@echo "make demo          see it send 20,000 messages between private servers"
 	@echo "make test          all tests"
 	@echo "make lint          style, types and layers"
 	@echo "make simulate      100,000 schedules of faults against the delivery protocol"
+	@echo "make chaos         ten minutes of faults against three daemons on real servers"
 	@echo "make bench         throughput beside smtp-source and aiosmtplib; under three minutes"
 	@echo "make bench-memory  memory over a million recipients; some minutes"
 	@echo "make bench-smoke   that the benchmarks work"
@@ -35,6 +36,10 @@ lint: $(VENV)/.installed-dev
 
 simulate: $(VENV)/.installed-dev
 	@$(RUN)/python -m tests.simulation $(SIMULATE_ARGS)
+
+chaos: $(VENV)/.installed-dev
+	@.ci/requirements servers
+	@$(RUN)/python -m tests.faults.chaos --minutes 10 $(CHAOS_ARGS)
 
 bench: $(VENV)/.installed
 	@.ci/requirements servers postfix

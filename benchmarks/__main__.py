@@ -9,7 +9,11 @@ import sys
 import click
 
 from benchmarks import memory, throughput
+from benchmarks.distant import NoLine
 from benchmarks.errors import BenchmarkError
+from benchmarks.scenario import DEFAULT_SIZE
+from benchmarks.scenarios.all import SCENARIOS
+from benchmarks.workshop import Workshop
 from campaignd.errors import CampaigndError
 
 
@@ -20,6 +24,24 @@ def benchmarks() -> None:
 
 benchmarks.add_command(throughput.throughput)
 benchmarks.add_command(memory.memory)
+for scenario in SCENARIOS:
+    benchmarks.add_command(scenario.command())
+
+
+@benchmarks.command()
+def smoke() -> None:
+    """A few messages through each scenario: shows that they work, measures nothing."""
+    able = []
+    for scenario in SCENARIOS:
+        try:
+            scenario.prepare()
+        except NoLine as error:
+            click.echo(f"{scenario.name}: left out: {error}")
+        else:
+            able.append(scenario)
+    with Workshop(DEFAULT_SIZE) as workshop:
+        for scenario in able:
+            scenario.try_out(workshop)
 
 
 def main() -> int:

@@ -20,11 +20,18 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     receiver_cpu_seconds: float = 0.0
     database_cpu_seconds: float = 0.0
     """0 for candidates without one."""
+    steady: float = 0.0
+    """Messages a second of the second half; 0 where that is not known."""
 
     @property
     def rate(self) -> float:
         """Messages a second."""
         return self.messages / self.seconds
+
+    @property
+    def steady_rate(self) -> float:
+        """Messages a second once it was in full swing, as far as that is known."""
+        return self.steady or self.rate
 
     @property
     def cpu_us(self) -> float:

@@ -29,7 +29,7 @@ _PROSE: Final = (
     "free for as long as you like, and a person answers the telephone on working days.",
 )
 
-_SUBJECT: Final = "{{ first_name }}, your {{ product }} is {{ points }} points away"
+SUBJECT: Final = "{{ first_name }}, your {{ product }} is {{ points }} points away"
 
 _TEXT: Final = """\
 Dear {{ first_name }} {{ last_name }},
@@ -60,7 +60,7 @@ _CAMPAIGN: Final = f"""\
 name = "Benchmark"
 account = "acme"
 from = "Acme <{SENDER}>"
-subject = "{_SUBJECT}"
+subject = "{SUBJECT}"
 text = "spring.txt"
 html = "spring.html"
 

@@ -39,3 +39,32 @@ def count(default: int) -> Callable[[FC], FC]:
         type=click.IntRange(1, 100_000_000),
         help="Messages of one run.",
     )
+
+
+def many_sessions(default: int) -> Callable[[FC], FC]:
+    """`sessions` with another default."""
+    return click.option(
+        "--sessions",
+        metavar="N",
+        default=default,
+        type=click.IntRange(1, 20_000),
+        help="In parallel, of each daemon.",
+    )
+
+
+def repetitions(default: int) -> Callable[[FC], FC]:
+    """How often each run is made."""
+    return click.option(
+        "--repetitions",
+        metavar="N",
+        default=default,
+        type=click.IntRange(1, 1_000),
+        help="Of each run.",
+    )
+
+
+def number(name: str, default: int, help: str) -> Callable[[FC], FC]:
+    """A whole number above 0."""
+    return click.option(
+        name, metavar="N", default=default, type=click.IntRange(1, 100_000_000), help=help
+    )

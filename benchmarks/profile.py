@@ -1,4 +1,4 @@
-"""A flame graph of a running process by py-spy, where that is installed."""
+"""What a running process does, by py-spy, where that is installed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ class Profiler:
     """Samples the process within the `with` block; does nothing without a file."""
 
     def __init__(self, pid: int, file: Path | None) -> None:
-        """Raises BenchmarkError if py-spy is not installed."""
+        """`file` is for a flame graph if it ends in .svg, else for the samples themselves. Raises
+        BenchmarkError if py-spy is not installed."""
         self._file = file
         self._process: subprocess.Popen[bytes] | None = None
         if file is not None:
             self._command = [
                 *(py_spy(), "record", "--nonblocking", "--rate", _SAMPLES_PER_SECOND),
                 *("--pid", str(pid), "--output", str(file)),
+                *("--format", "flamegraph" if file.suffix == ".svg" else "raw"),
             ]
 
     def __enter__(self) -> Self:

@@ -30,19 +30,19 @@ _SETTLE_SECONDS: Final = 5.0
 
 
 class Receiver(Server):
-    """Runs within its `with` block, on a free port of 127.0.0.1.
+    """Runs within its `with` block, on a free port.
 
     Its counter (`smtp-sink -c`) costs it one short write a message, for all candidates alike.
     """
 
     name = "smtp-sink"
 
-    def __init__(self, supervisor: Supervisor, sessions: int) -> None:
+    def __init__(self, supervisor: Supervisor, sessions: int, host: str = "127.0.0.1") -> None:
         """Raises BenchmarkError if Postfix is not installed."""
         super().__init__(supervisor)
         self._program = program("smtp-sink")
         self._sessions = sessions
-        self.host = "127.0.0.1"
+        self.host = host
         self.port = unused_port()
         self.log = supervisor.folder / f"smtp-sink-{self.port}.log"
 
@@ -90,6 +90,11 @@ class Receiver(Server):
             size = output.seek(0, os.SEEK_END)
             output.seek(max(0, size - _TAIL))
             return last_count(output.read())
+
+    @property
+    def last_message_at(self) -> float:
+        """When it wrote its counter last (epoch seconds, exact to the kernel's tick)."""
+        return self.log.stat().st_mtime
 
     @property
     def cpu_seconds(self) -> float:

@@ -42,9 +42,9 @@ def summarise(
     findings: Sequence[Finding] = (),
     details: Mapping[str, Any] | None = None,
 ) -> Result:
-    """The subject of the measurement is the first of `runs`, the others are its peers, which may
-    have run a different number of times only if nothing is to be compared."""
-    subject, *peers = runs
+    """The subject of the measurement is the first of `runs`, the others are its peers. Those that
+    did as much as it are compared with it."""
+    subject, *peers = runs or [""]
     return Result(
         scenario=scenario,
         at=datetime.now(UTC),
@@ -53,7 +53,11 @@ def summarise(
         findings=list(findings),
         runs={name: list(readings) for name, readings in runs.items()},
         medians={name: Medians.of(readings) for name, readings in runs.items()},
-        ratios={peer: ratio(runs[subject], runs[peer]) for peer in peers},
+        ratios={
+            peer: ratio(runs[subject], runs[peer])
+            for peer in peers
+            if [run.messages for run in runs[peer]] == [run.messages for run in runs[subject]]
+        },
         details=dict(details or {}),
     )
 

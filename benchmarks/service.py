@@ -19,6 +19,7 @@ from pymysql.cursors import Cursor
 
 from benchmarks import meter
 from benchmarks.errors import BenchmarkError
+from benchmarks.receiver import Receiver
 from campaignd.config import Config, Daemon, Http, Relay
 from campaignd.sandbox.box import Sandbox
 from campaignd.sandbox.supervisor import Child, unused_port
@@ -27,6 +28,7 @@ _COMMAND: Final = Path(sys.executable).with_name("campaignd")
 _COMMAND_TIMEOUT: Final = 600.0  # seconds; enqueueing a million rows takes half a minute
 _READY_TIMEOUT: Final = 30.0  # seconds from start to /readyz; it takes about one
 _STOP_TIMEOUT: Final = 45.0  # seconds; drain_timeout is 30
+_SETTLE_TIMEOUT: Final = 10.0  # seconds for what is in flight to be recorded
 _POLL_SECONDS: Final = 0.05  # between two looks at the campaign's row, or at the daemon
 
 
@@ -157,14 +159,16 @@ class Service:
         """What MariaDB has used since its start."""
         return meter.cpu_seconds(self._box.mariadb.pid)
 
-    def enqueue(self, campaign: Path, recipients: Path | str, *options: str) -> Enqueued:
+    def enqueue(
+        self, campaign: Path, recipients: Path | str, options: Sequence[str] = ("--draft",)
+    ) -> Enqueued:
         """Freezes an audience, of a file or of a query, and leaves it as a draft unless `options`
         say otherwise."""
         started = time.monotonic()
         source = "--query" if isinstance(recipients, str) else "--recipients"
         arguments = self._arguments(
             *("enqueue", str(campaign), source, str(recipients), "--json"),
-            *(options or ("--draft",)),
+            *options,
         )
         with subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -201,6 +205,23 @@ class Service:
                 return row is not None and row[0] == "finished"
 
             self._wait(finished, timeout, f"campaign {campaign} is not finished")
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float, otherwise: str) -> None:
+        """Until the condition holds. Raises BenchmarkError, saying `otherwise`, after `timeout`
+        seconds, or when a daemon has ended."""
+        self._wait(condition, timeout, otherwise)
+
+    def expect_agreement(self, receiver: Receiver) -> None:
+        """Raises BenchmarkError unless the ledger comes to say that as many were accepted as the
+        receiver has taken, of all campaigns together. To be called when nothing is sent."""
+
+        def agree() -> bool:
+            with self.connect() as link, link.cursor() as cursor:
+                cursor.execute("SELECT SUM(accepted) FROM shards")
+                row = cursor.fetchone()
+            return row is not None and int(row[0] or 0) == receiver.messages
+
+        self._wait(agree, _SETTLE_TIMEOUT, "ledger and receiver do not agree")
 
     def status(self, campaign: int) -> Status:
         """Raises BenchmarkError if its counts do not add up (R1)."""

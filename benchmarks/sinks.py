@@ -46,6 +46,8 @@ class Sinks:
         self.host = self._sinks[0].host
         self.port = self._sinks[0].port
         self._open = ExitStack()
+        self._read: dict[int, int] = {}
+        self._lines = 0
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
@@ -72,11 +74,13 @@ class Sinks:
     @property
     def messages(self) -> int:
         """How many they have taken: lines of their logs."""
-        return sum(
-            sink.accepted_log.read_bytes().count(b"\n")
-            for sink in self._sinks
-            if sink.accepted_log.exists()
-        )
+        for sink in self._sinks:
+            with sink.accepted_log.open("rb") as log:
+                log.seek(self._read.get(sink.port, 0))
+                news = log.read()
+            self._read[sink.port] = self._read.get(sink.port, 0) + len(news)
+            self._lines += news.count(b"\n")
+        return self._lines
 
     def relays(self) -> list[Relay]:
         """One for each process."""

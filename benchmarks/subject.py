@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from benchmarks.candidates import RUN_TIMEOUT
 from benchmarks.farend import FarEnd
 from benchmarks.figures import Reading
 from benchmarks.profile import Profiler
+from benchmarks.progress import Progress
 from benchmarks.service import Service
 from campaignd.sandbox.box import Sandbox
+
+SLOWEST: Final = 1_000
+"""Messages a second; a run that is much slower is given up."""
 
 
 class Campaignd:
@@ -38,13 +44,19 @@ class Campaignd:
     def run(self, receiver: FarEnd, count: int) -> Reading:
         """From the moment the campaign is started until it is finished, as the ledger says: the
         daemons are up before, and nothing is connected yet."""
+        progress = Progress(count)
+
+        def look() -> None:
+            if progress.due(now := time.monotonic()):
+                progress.add(now, receiver.messages)
+
         with Service(self._box, receiver.relays(), daemons=self._daemons) as service:
             campaign = service.enqueue(self._campaign, self._recipients(count)).campaign
             used = service.cpu_seconds
             database = service.database_cpu_seconds
             with Profiler(service.pid, self._profile):
                 service.start(campaign)
-                service.wait_finished(campaign, RUN_TIMEOUT, lambda: None)
+                service.wait_finished(campaign, RUN_TIMEOUT + count / SLOWEST, look)
                 used = service.cpu_seconds - used
                 database = service.database_cpu_seconds - database
             status = service.expect_finished(campaign, count)
@@ -55,4 +67,5 @@ class Campaignd:
                 cpu_seconds=used,
                 peak_memory_kib=service.peak_memory_kib,
                 database_cpu_seconds=database,
+                steady=progress.steady_rate,
             )

@@ -295,7 +295,7 @@ def parse(text: str, source: str = "config") -> Config:
     return config
 
 
-def _one_line(error: ValueError) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 

@@ -95,7 +95,7 @@ def load_campaign(path: Path) -> CampaignSpec:
 def _parse(toml: str, path: Path) -> _File:
     try:
         return msgspec.convert(tomllib.loads(toml), _File)
-    except ValueError as error:  # TOML, a number with thousands of digits, or validation
+    except (ValueError, msgspec.ValidationError) as error:  # also a number of 5,000 digits
         raise CampaignError(f"{path}: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise CampaignError(f"{path}: nested too deep") from None

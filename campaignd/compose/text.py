@@ -162,6 +162,13 @@ class _TextWriter(HTMLParser):
     def unknown_decl(self, data: str) -> None:
         self._statements(data)
 
+    def parse_html_declaration(self, i: int) -> int:
+        """`<![` begins a comment that ends at the next `>` (HTML, 13.2.5.42). HTMLParser takes
+        it for SGML, and gives up with an AssertionError when it is none."""
+        if self.rawdata.startswith("<![", i):
+            return self.parse_bogus_comment(i)
+        return super().parse_html_declaration(i)
+
     # Layout
 
     def _open(self, tag: str, attrs: dict[str, str | None]) -> None:

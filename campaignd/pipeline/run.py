@@ -89,6 +89,8 @@ class ShardRun:
         self.epoch = taken.epoch
         self.started = taken_at
         self.stopped = False
+        self.forfeited = False
+        """Whether the shard is another host's, so that its lease must not be renewed."""
         self._sealed = False
         self._stages = stages
         self._holder = Holder(taken, resolve_at=taken_at + stages.ttl)
@@ -149,6 +151,11 @@ class ShardRun:
         if not self._sealed:
             self.right.deadline = deadline
 
+    def lease_lost(self) -> None:
+        """Another host has the lease."""
+        self.forfeited = True
+        self.stop("lease lost", within=0.0)
+
     # What the recorder calls.
 
     def fact(self, job: Job, verdict: Verdict, at: float) -> Fact:
@@ -182,6 +189,7 @@ class ShardRun:
             metrics.fenced_writes.inc()
             events.fenced(self.campaign_id, self.shard, self.epoch)
             self._holder.fence()
+            self.forfeited = True
             self.stop("fenced", within=0.0)
 
     # What the queue calls.

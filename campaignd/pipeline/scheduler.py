@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from campaignd import events, metrics
@@ -236,24 +236,22 @@ class Scheduler:
                     # For good: a lease that is renewed after its end may have been another
                     # host's meanwhile.
                     run.right_ended()
-            if self.runs and now - renewed >= self._leases.ttl / 3:
+            held = {shard: run for shard, run in self.runs.items() if not run.forfeited}
+            if held and now - renewed >= self._leases.ttl / 3:
                 renewed = now
                 try:
-                    await self._renew(list(self.runs))
+                    await self._renew(held)
                 except (LeaseOutage, UsageError) as error:
                     _log_trouble(error)
                     renewed = now - self._leases.ttl / 4
             metrics.held_shards.set(len(self.runs))
 
-    async def _renew(self, held: Sequence[Shard]) -> None:
-        for shard, deadline in (await self._leases.renew(held)).items():
-            run = self.runs.get(shard)
-            if run is None:
-                continue
+    async def _renew(self, held: Mapping[Shard, ShardRun]) -> None:
+        for shard, deadline in (await self._leases.renew(list(held))).items():
             if deadline is None:
-                run.stop("lease lost", within=0.0)
+                held[shard].lease_lost()
             else:
-                run.renewed(deadline)
+                held[shard].renewed(deadline)
 
 
 def peers_from(reports: dict[str, dict[str, Any]], myself: str) -> list[Peer]:

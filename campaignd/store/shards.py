@@ -148,7 +148,7 @@ async def release(
         await tx.execute(ledger_sql.DROP_NEEDLESS, (*key, epoch))
         await tx.execute(ledger_sql.UNCLAIM_RETRIES, (*key, epoch))
         due_at = (await next_retry(tx, key) if idle else None) or now
-        await tx.execute(sql.RELEASE, (done, due_at, *key, epoch))
+        await tx.execute(sql.RELEASE, (done, due_at, *key, *key, epoch))
         if idle and not await tx.execute(sql.FINISH, (*key, epoch)):
             await tx.execute(sql.RECOUNT, (*key, *key))
             await tx.execute(sql.FINISH, (*key, epoch))

@@ -65,6 +65,9 @@ class Findings:
         """Seconds of the takeovers that nothing else held up."""
         return [t.seconds for t in self.takeovers if t.seconds is not None and not t.hampered]
 
+    def _slow(self, takeover: Takeover) -> bool:
+        return not takeover.hampered and (takeover.seconds or 0) > MEDIAN_TAKEOVER
+
     def text(self) -> str:
         """For people."""
         lines = [
@@ -92,6 +95,7 @@ class Findings:
                 f" lost {len(verdict.lost)}, without outcome {len(verdict.without_outcome)},"
                 f" duplicates {len(verdict.duplicates)}, not marked {len(verdict.unmarked)}",
             ]
+        lines += [f"slow {takeover}" for takeover in self.takeovers if self._slow(takeover)]
         lines += [f"BROKEN: {problem}" for problem in self.problems()]
         return "\n".join(lines)
 

@@ -47,7 +47,7 @@ class Takeover:
     """Claimed by it, without a fact, when it was lost."""
     seconds: float | None = None
     hampered: bool = False
-    """MySQL or Redis were in trouble meanwhile, or nobody was there to take over."""
+    """MySQL or Redis were in trouble meanwhile, or another daemon was lost."""
 
 
 class Takeovers:
@@ -60,6 +60,9 @@ class Takeovers:
     def lost(self, host: Host) -> None:
         """A daemon is dead or stands still from now on; MySQL is asked what it holds."""
         at = time.monotonic()
+        for takeover in self.found:
+            if takeover.seconds is None:
+                takeover.hampered = True
         with suppress(pymysql.err.OperationalError, OSError):
             rows = self._ask(_HELD, host.name)
             ambiguous = sum(

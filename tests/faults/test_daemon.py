@@ -43,6 +43,7 @@ def test_killed_at_full_rate(box: Sandbox, policy: UnknownPolicy) -> None:
         first = stage.busiest()
         first.kill()
         second = stage.other(first)
+        stage.wait(lambda: not stage.held_by(first), "its shards are taken", TTL + 5)
         stage.wait_finished(campaign)
         verdict = stage.judge(campaign)
         assert not verdict.problems(keep=policy is UnknownPolicy.KEEP), stage.describe()

@@ -1,7 +1,8 @@
-"""Outages are weather, not errors: the daemon holds what it has, waits, says so once, and goes on."""
+"""Outages are weather: the daemon holds what it has, waits, says so once, and goes on."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import subprocess
@@ -84,7 +85,7 @@ def test_every_relay_away(box: Sandbox) -> None:
 
 
 def test_nothing_is_logged_twice_in_ten_seconds(box: Sandbox) -> None:
-    with running(box, rate=300) as pair:
+    with running(box, rate=600) as pair:
         stage, host = pair.stage, pair.stage.host
         for wire in host.wires:
             wire.slam()
@@ -102,13 +103,13 @@ def test_nothing_is_logged_twice_in_ten_seconds(box: Sandbox) -> None:
                 seen[cause].append(event.at)
     assert {name for name, _ in seen} == {"mysql-trouble", "redis-trouble", "relay-trouble"}
     for cause, times in seen.items():
-        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
         assert all(gap >= QUIET_SECONDS - 0.1 for gap in gaps), (cause, gaps)
 
 
 def test_one_daemon_does_not_storm_mysql(box: Sandbox) -> None:
     """What 50 do is 50 times this at most: 500 attempts a second, 400 connections afterwards."""
-    with running(box, recipients=2_000, rate=300, slots=16) as pair:
+    with running(box, recipients=2_400, rate=1_200, slots=16) as pair:
         host = pair.stage.host
         host.mysql.slam()
         time.sleep(3)  # until the pauses have grown to their longest

@@ -6,6 +6,7 @@ Used-up bytes give the first choice, and `more` says no: every structure that is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -59,4 +60,4 @@ def cut(choices: Choices, data: bytes, most: int = 12) -> list[bytes]:
     """The data in pieces, none of them empty."""
     points = {choices.number(0, max(1, len(data))) for _ in range(choices.number(0, most))}
     edges = [0, *sorted(point for point in points if 0 < point < len(data)), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False) if end > start]
+    return [data[start:end] for start, end in pairwise(edges) if end > start]

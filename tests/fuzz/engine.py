@@ -9,7 +9,6 @@ from __future__ import annotations
 import faulthandler
 import hashlib
 import importlib.util
-import itertools
 import sys
 import time
 from pathlib import Path
@@ -54,10 +53,10 @@ def merge(name: str, *, work: Path, into: Path) -> NoReturn:
 
 
 def _with_atheris(name: str, options: list[str], folders: list[Path]) -> NoReturn:
-    import atheris  # noqa: PLC0415  # an extra, which only this needs
+    import atheris  # an extra, which only this needs
 
     with atheris.instrument_imports(include=["campaignd"]):
-        from tests.fuzz.targets import TARGETS  # noqa: PLC0415  # instrumented
+        from tests.fuzz.targets import TARGETS  # instrumented
 
     target = TARGETS[name]
     limits = [f"-max_len={target.longest}", f"-timeout={HANG_SECONDS}"]
@@ -68,7 +67,7 @@ def _with_atheris(name: str, options: list[str], folders: list[Path]) -> NoRetur
 
 
 def _by_chance(name: str, *, seconds: int, seed: int, failures: Path) -> NoReturn:
-    from tests.fuzz.targets import TARGETS  # noqa: PLC0415  # as above
+    from tests.fuzz.targets import TARGETS  # as above
 
     target = TARGETS[name]
     end = time.monotonic() + seconds
@@ -83,10 +82,3 @@ def _by_chance(name: str, *, seconds: int, seed: int, failures: Path) -> NoRetur
         faulthandler.cancel_dump_traceback_later()
         path.unlink()
     raise AssertionError("unreachable")
-
-
-def first(name: str, count: int, seed: int) -> itertools.islice[bytes]:
-    """The first mutations of a target's saved inputs."""
-    from tests.fuzz.targets import TARGETS  # noqa: PLC0415  # as above
-
-    return itertools.islice(mutations(corpus.load(name), TARGETS[name].longest, seed), count)

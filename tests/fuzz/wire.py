@@ -74,7 +74,12 @@ def replies(stream: bytes) -> tuple[list[Said], bool]:
         body = line.rstrip(b"\r\n")
         size += len(line)
         well_formed = re.match(rb"[2-5][0-9][0-9](?=[ -]|\Z)", body)
-        if not well_formed or len(line) > MAX_LINE or size > MAX_REPLY or code not in (b"", body[:3]):
+        if (
+            not well_formed
+            or len(line) > MAX_LINE
+            or size > MAX_REPLY
+            or code not in (b"", body[:3])
+        ):
             return found, True
         code = body[:3]
         at = end
@@ -142,15 +147,3 @@ def _message_end(buffer: bytes) -> tuple[int, str]:
         return 3, "LONE"
     end = buffer.find(b"\r\n.\r\n")
     return (end + 5, "DOT") if end >= 0 else (0, "")
-
-
-def was_told(log: Log) -> set[bytes]:
-    """Recipients whose whole message a server has read and may have seemed to accept, from the
-    server's own log, in which a reply's time says nothing of when it arrived."""
-    said, _ = replies(b"".join(data for ours, data in log.events if not ours))
-    pairs = zip(commands(log, said), said, strict=False)
-    return {
-        command.rcpt
-        for command, reply in pairs
-        if command.kind == "DOT" and reply.code.startswith(b"2")
-    }

@@ -193,6 +193,7 @@ class Store:
         row.clean = True
         row.owner = ""
         row.done = done
+        row.claimed = max(done, row.ambiguous, max(row.ledger, default=0))
         row.due_at = (row.next_retry() if idle else None) or now
         if idle and not self._finish(row):
             row.counts, row.marked = row.recount()

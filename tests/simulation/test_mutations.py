@@ -14,6 +14,7 @@ from tests.simulation.schedule import Schedule
 from tests.simulation.test_simulation import SCHEDULES
 
 
+@pytest.mark.timeout(900)  # at most 16 s of CPU, on a machine that may be busy
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_is_found(mutation: Mutation) -> None:
     with installed(), mutation.patch():

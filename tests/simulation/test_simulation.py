@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.simulation.runner import Summary, replay, run
 
 SCHEDULES = 2_000
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # 16 s of CPU, on a machine that may be busy
 def test_every_rule_holds_in_every_schedule() -> None:
     """A failure is repeated, with its trace, by `python -m tests.simulation --replay SEED`."""
     summary = Summary()

@@ -70,8 +70,12 @@ RESOLVED: Final = """
 UPDATE shards SET ambiguous = 0 WHERE campaign_id = %s AND shard = %s AND epoch = %s
 """
 
+# The claim is taken back to the last recipient with a fact: what is above was never attempted, and
+# would look as if it might have been if the next holder dies before it comes to it.
 RELEASE: Final = """
-UPDATE shards SET clean = 1, owner = '', done = %s, due_at = FROM_UNIXTIME(%s)
+UPDATE shards SET clean = 1, owner = '', done = %s, due_at = FROM_UNIXTIME(%s),
+    claimed = GREATEST(done, ambiguous, (SELECT COALESCE(MAX(seq), 0) FROM ledger
+        WHERE campaign_id = %s AND shard = %s))
 WHERE campaign_id = %s AND shard = %s AND epoch = %s
 """
 

@@ -1,4 +1,4 @@
-"""Campaign files with their templates: used, or refused with one line, and bound to their folder."""
+"""Campaign files and their templates: used or refused with one line, bound to their folder."""
 
 from __future__ import annotations
 
@@ -10,10 +10,25 @@ from campaignd.errors import CampaignError, RowError
 from tests.fuzz import nasty
 from tests.fuzz.choices import Choices
 
-_KEYS = (
-    "name account from subject html text reply_to envelope_sender unknown retry.first"
-    " retry.factor retry.longest retry.expire headers.X-A headers.Bcc headers.'a b' x"
-).split(" ")
+_KEYS = [
+    "name",
+    "account",
+    "from",
+    "subject",
+    "html",
+    "text",
+    "reply_to",
+    "envelope_sender",
+    "unknown",
+    "retry.first",
+    "retry.factor",
+    "retry.longest",
+    "retry.expire",
+    "headers.X-A",
+    "headers.Bcc",
+    "headers.'a b'",
+    "x",
+]
 _VALUES = (
     '"a"',
     '"Spring"',

@@ -78,7 +78,9 @@ def run(data: bytes) -> None:
         assert got == meant, (got, meant)
 
 
-def _composer(subject: str, text: str | None, source: str | None, headers: dict[str, str]) -> Composer:
+def _composer(
+    subject: str, text: str | None, source: str | None, headers: dict[str, str]
+) -> Composer:
     key = (subject, text, source, *headers)
     if key not in _composers:
         spec = CampaignSpec(

@@ -10,11 +10,31 @@ from campaignd.errors import ConfigError
 from tests.fuzz import nasty
 from tests.fuzz.choices import Choices
 
-_KEYS = (
-    "url password_file name max_shards drain_timeout ttl host port tls tls_ca_file tls_verify"
-    " username connections weight messages_per_connection seconds_per_connection"
-    " messages_per_second pipelining helo timeouts.mail timeouts.connect listen path"
-).split(" ")
+_KEYS = [
+    "url",
+    "password_file",
+    "name",
+    "max_shards",
+    "drain_timeout",
+    "ttl",
+    "host",
+    "port",
+    "tls",
+    "tls_ca_file",
+    "tls_verify",
+    "username",
+    "connections",
+    "weight",
+    "messages_per_connection",
+    "seconds_per_connection",
+    "messages_per_second",
+    "pipelining",
+    "helo",
+    "timeouts.mail",
+    "timeouts.connect",
+    "listen",
+    "path",
+]
 _TABLES = ("[mysql]", "[redis]", "[daemon]", "[lease]", "[[relay]]", "[limits]", "[http]", "[x]")
 _VALUES = (
     "0",
@@ -58,10 +78,8 @@ _VALUES = (
 
 def run(data: bytes) -> None:
     choices = Choices(data)
-    if choices.flag():
-        text = choices.rest().decode("utf-8", "replace")
-    else:
-        text = _document(choices)
+    raw = choices.flag()
+    text = choices.rest().decode("utf-8", "replace") if raw else _document(choices)
     try:
         config = parse(text, "config.toml")
     except ConfigError as error:

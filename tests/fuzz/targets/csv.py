@@ -105,4 +105,3 @@ def _reference(text: bytes) -> _Table | None:
     if header is None:
         return None
     return _Table(good, sorted(bad), [name for at, name in enumerate(header) if at != email])
-

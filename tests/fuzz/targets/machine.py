@@ -104,7 +104,9 @@ class _Talk:
             False,
             b"news@acme.example",
             self._choices.pick((b"u%d@x.example", b"u%d@x.example", b"u%d @x\r\nDATA")) % number,
-            self._choices.pick((b"S: x\r\n\r\nhi\r\n.\r\n", b"S: \xc3\xa9\r\n\r\n..\r\n.\r\n", b"x")),
+            self._choices.pick(
+                (b"S: x\r\n\r\nhi\r\n.\r\n", b"S: \xc3\xa9\r\n\r\n..\r\n.\r\n", b"x")
+            ),
         )
         job.eight_bit = not job.message.isascii()
         before = self.machine.state

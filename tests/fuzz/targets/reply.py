@@ -24,7 +24,8 @@ def run(data: bytes) -> None:
     assert [b"%d" % reply.code for reply in found] == [reply.code for reply in expected]
     assert bool(error) == malformed
     assert _read(cut(choices, said)) == (found, error)
-    assert _read([said[at : at + 1] for at in range(len(said))]) == (found, error)
+    size = 1 + len(said) // 2_000  # else the longest would take all the time
+    assert _read([said[at : at + size] for at in range(0, len(said), size)]) == (found, error)
     for reply in found:
         assert reply.text.isprintable()
         assert len(reply.text) <= MAX_TEXT

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any, cast
+from typing import cast
 
 import uvloop
 
@@ -20,6 +20,7 @@ from campaignd.smtp.command import Capabilities
 from tests.fuzz import wire
 from tests.fuzz.choices import Choices, cut
 from tests.fuzz.server import stream
+from tests.fuzz.transport import MemoryTransport
 
 _LONG = b"S: x\r\n\r\n" + b"x" * 70 + b"\r\n"
 _MESSAGES = (
@@ -43,42 +44,6 @@ async def _run(choices: Choices) -> None:
     rig.check()
 
 
-class _Transport:
-    """Takes `room` octets into the kernel; the rest waits in its buffer."""
-
-    def __init__(self, log: wire.Log) -> None:
-        self._log = log
-        self.room = 1 << 40
-        self.buffered = 0
-        self.ended = False
-
-    def write(self, data: bytes) -> None:
-        assert not self.ended, "written after the end"
-        assert data
-        self._log.wrote(data)
-        sent = min(self.room, len(data))
-        self.room -= sent
-        self.buffered += len(data) - sent
-        assert self.buffered <= BLOCK + 2_000, "a relay that does not read fills our memory"
-
-    def get_write_buffer_size(self) -> int:
-        return self.buffered
-
-    def set_write_buffer_limits(self, high: int) -> None: ...
-
-    def set_protocol(self, protocol: asyncio.Protocol) -> None: ...
-
-    def get_extra_info(self, name: str) -> Any:
-        return self
-
-    def setsockopt(self, *args: int) -> None: ...
-
-    def close(self) -> None:
-        self.ended = True
-
-    abort = close
-
-
 class _Rig:
     """The session and its supervisor."""
 
@@ -100,7 +65,7 @@ class _Rig:
             pipelining=choices.flag(),
             messages_per_connection=choices.number(1, 5),
         )
-        self._transport = _Transport(self._log)
+        self._transport = MemoryTransport(self._log)
         transport = cast(asyncio.Transport, self._transport)
         offered = Capabilities(pipelining=choices.flag(), size=choices.pick((None, 0, 99_999)))
         link = Link(transport, transport, offered, choices.pick((0.0, 1.0)))

@@ -182,7 +182,7 @@ def test_content_and_recipients(with_store: RunWork) -> None:
             await shards.content(db, 1 << 40)
         window = await ledger.window(db, "acme", campaign, 0, 60, 140)
         assert [row[0] for row in window] == list(range(61, 141))
-        assert window[0] == [61, "r0-61@example.org", ["name 61"], 0]
+        assert list(window[0]) == [61, "r0-61@example.org", ["name 61"], 0]
         async with db.statement() as tx:
             await tx.execute(
                 "INSERT INTO suppressions (account, address_key, reason, created_at)"

@@ -18,7 +18,7 @@ from tests.integration.postfix.line import line
 ONE_WAY = 0.025
 """Seconds; so that a round trip takes 50 ms."""
 
-COUNT = 30
+COUNT = 20
 HANDSHAKE = 1
 """Round trips: EHLO's."""
 

@@ -58,6 +58,10 @@ from campaignd.compose.text import derive
         ("a{# comment #}b", "ab\n"),
         ("\U00100000x", "\U00100000x\n"),
         ("\ud800\udc00x{{ a }}", "\ufffd\ufffdx{{ a }}\n"),
+        (
+            "<![ x ]>a<![if !mso]>b{{ c }}<![endif]>d<![{% if x %}>e{% endif %}",
+            "ab{{ c }}d{% if x %}e{% endif %}\n",
+        ),
         ("&#x100000;{{ a }}&#1048577;", "\U00100000{{ a }}\U00100001\n"),
         ("{% for i in x %}&#x100000;{% endfor %}", "{% for i in x %}\U00100000{% endfor %}\n"),
     ],
