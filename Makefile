@@ -6,7 +6,7 @@ RUN := $(VENV)/bin
 
 export PYTHON
 
-.PHONY: help demo test lint simulate chaos bench bench-smoke bench-memory format clean
+.PHONY: help demo test lint simulate chaos fuzz bench bench-smoke bench-memory format clean
 
 help:
 	@echo "make demo          see it send 20,000 messages between private servers"
@@ -14,7 +14,9 @@ help:
 	@echo "make lint          style, types and layers"
 	@echo "make simulate      100,000 schedules of faults against the delivery protocol"
 	@echo "make chaos         ten minutes of faults against three daemons on real servers"
+	@echo "make fuzz          hostile relays, values, templates and files; three minutes"
 	@echo "make bench         throughput beside smtp-source and aiosmtplib; under three minutes"
+	@echo "make bench-full    every scenario, tables and charts; 25 minutes, goes on where it was"
 	@echo "make bench-memory  memory over a million recipients; some minutes"
 	@echo "make bench-smoke   that the benchmarks work"
 	@echo "make format        put the code in order"
@@ -41,9 +43,22 @@ chaos: $(VENV)/.installed-dev
 	@.ci/requirements servers
 	@$(RUN)/python -m tests.faults.chaos --minutes 10 $(CHAOS_ARGS)
 
+# Without atheris, which not every platform has, inputs are made by chance.
+fuzz: $(VENV)/.installed-dev
+	@$(RUN)/python -c 'import atheris' 2>/dev/null || \
+	    $(RUN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]' || true
+	@$(RUN)/python -m tests.fuzz run $(FUZZ_ARGS)
+
 bench: $(VENV)/.installed
 	@.ci/requirements servers postfix
 	@$(RUN)/python -m benchmarks throughput $(BENCH_ARGS)
+
+bench-full: $(VENV)/.installed-bench
+	@.ci/requirements servers postfix
+	@$(RUN)/python -m benchmarks full $(BENCH_ARGS); status=$$?; \
+	    $(RUN)/python -m benchmarks charts --to docs/charts && \
+	    $(RUN)/python -m benchmarks render --into docs/performance.md && \
+	    $(RUN)/python -m benchmarks render && exit $$status
 
 bench-memory: $(VENV)/.installed
 	@.ci/requirements servers postfix
@@ -53,13 +68,14 @@ bench-smoke: $(VENV)/.installed
 	@.ci/requirements servers postfix
 	@$(RUN)/python -m benchmarks throughput --smoke
 	@$(RUN)/python -m benchmarks memory --smoke
+	@$(RUN)/python -m benchmarks smoke
 
 format: $(VENV)/.installed-dev
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .*_cache .hypothesis benchmarks/results
+	rm -rf $(VENV) build dist *.egg-info .*_cache .hypothesis .fuzz benchmarks/results
 
 # The virtual environment is made anew when it does not run, and brought up to date whenever
 # the metadata changes.
@@ -71,4 +87,8 @@ $(VENV)/.installed: setup.cfg pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from benchmarks import memory, throughput
+from benchmarks import charts, full, memory, render, throughput
 from benchmarks.distant import NoLine
 from benchmarks.errors import BenchmarkError
 from benchmarks.scenario import DEFAULT_SIZE
@@ -26,6 +26,8 @@ benchmarks.add_command(throughput.throughput)
 benchmarks.add_command(memory.memory)
 for scenario in SCENARIOS:
     benchmarks.add_command(scenario.command())
+for command in (full.full, render.render, charts.charts):
+    benchmarks.add_command(command)
 
 
 @benchmarks.command()

@@ -118,7 +118,9 @@ def write(result: Any, scenario: str, path: Path | None) -> Path:
     if path is None:
         FOLDER.mkdir(exist_ok=True)
         path = FOLDER / f"{scenario}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+    path.write_bytes(
+        msgspec.json.format(msgspec.json.encode(result, enc_hook=str), indent=2) + b"\n"
+    )
     return path
 
 

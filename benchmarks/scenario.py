@@ -92,5 +92,5 @@ class Scenario(NamedTuple):
                 self.try_out(own)
         else:
             measured = self.measure(workshop, **self.smoke)
-            msgspec.json.encode(measured)  # what a result is made of
+            msgspec.json.encode(measured, enc_hook=str)  # what a result is made of
             click.echo(f"{self.name}: works")

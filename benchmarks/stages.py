@@ -20,31 +20,39 @@ BUDGET_US: Final[Mapping[str, float]] = {
 }
 """Microseconds for a message, of the design."""
 
+Rules = tuple[tuple[str, re.Pattern[str]], ...]
+
+
+def _rules(*rules: tuple[str, str]) -> Rules:
+    return tuple((stage, re.compile(pattern)) for stage, pattern in rules)
+
+
 # The first rule that fits a frame is its stage. A frame is `function (file:line)`.
-RULES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
-    (stage, re.compile(pattern))
-    for stage, pattern in (
-        ("compose", r"campaignd/compose/|campaignd/channels/email.py|^\S+ \(<(template|compose)"),
-        ("compose", r"jinja2/|markupsafe/|email/|quopri|binascii"),
-        ("SMTP", r"campaignd/(net|smtp)/"),
-        ("record", r"campaignd/pipeline/record.py|campaignd/store/ledger.py.*record"),
-        ("record", r"^(record|record_exactly|fact|advance|recorded|settle) \("),
-        ("read", r"^(_read|_claim|_load|window|picked|claim|claim_retries) \("),
-        ("rest", r"campaignd/pipeline/(scheduler|queue|turns|limit|plan).py"),
-        ("rest", r"campaignd/(daemon|health|metrics|events).py|campaignd/lease/"),
-        ("rest", r"campaignd/pipeline/run.py"),
-        # Octets from MySQL arrive in a callback that nobody awaits by name.
-        ("read", r"asyncio/streams.py|aiomysql/|pymysql/"),
-    )
+RULES: Final = _rules(
+    ("compose", r"campaignd/compose/|campaignd/channels/email\.py"),
+    ("SMTP", r"campaignd/(net|smtp)/"),
+    ("record", r"campaignd/pipeline/record\.py|\brecord\w* \(campaignd/store/ledger\.py"),
+    ("record", r"\b(fact|advance|recorded|settle) \(campaignd/pipeline/"),
+    ("read", r"\b(_read|_claim)\b.* \(campaignd/pipeline/run\.py"),
+    ("read", r"campaignd/store/(ledger|shards)\.py"),
+    ("rest", r"campaignd/pipeline/|campaignd/lease/"),
+    ("rest", r"campaignd/(daemon|health|metrics|events)\.py"),
+)
+
+# For samples without any frame of ours: callbacks that nobody awaits by name.
+ORPHANS: Final = _rules(
+    ("compose", r"^\S+ \(<"),  # templates that were compiled to code
+    ("read", r"asyncio/streams\.py|aiomysql/|pymysql/"),
 )
 
 
 def stage_of(frames: list[str]) -> str:
     """The stage of one sample; `frames` are from the outermost to the innermost."""
-    for frame in reversed(frames):
-        for stage, pattern in RULES:
-            if pattern.search(frame):
-                return stage
+    for rules in (RULES, ORPHANS):
+        for frame in reversed(frames):
+            for stage, pattern in rules:
+                if pattern.search(frame):
+                    return stage
     return "rest"
 
 

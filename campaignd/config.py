@@ -329,7 +329,7 @@ def _split(url: str, section: str) -> SplitResult:
     password."""
     try:
         parts = urlsplit(url)
-        wrong = parts.netloc.endswith(":") or parts.port is not None and not parts.port
+        wrong = parts.netloc.endswith(":") or parts.port == 0
     except ValueError:
         wrong = True
     if wrong:

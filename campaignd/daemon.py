@@ -7,6 +7,7 @@ relays. MySQL and Redis may be away at any time, also at the start: the daemon w
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import os
 import random
@@ -49,6 +50,22 @@ over a claim, a read and a commit (some 45 ms at 11,574 messages a second)."""
 
 FLUSH_SECONDS: Final = 5.0
 """After the drain's deadline, how long the last results may take to be committed."""
+
+YOUNG_OBJECTS: Final = 50_000
+"""Containers that are new before the collector looks at them. Messages are freed without it; what
+it is for, cycles in tasks that have ended and in errors, is some 10 MB of that many objects."""
+
+
+def tune_collector() -> None:
+    """For the whole process, before it begins to work: what was made to start it is never looked
+    at again, and what comes later more seldom.
+
+    At 30,000 messages the collector took 2.4 us for each with 200 sessions and 5.6 us with 3,000;
+    with this it takes 27 ms once.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 20)
 
 
 class Daemon:

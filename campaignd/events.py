@@ -97,13 +97,16 @@ def relay_trouble(relay: str, error: str, retry_seconds: float) -> None:
 
 
 def relay_recovered(relay: str) -> None:
-    _info("relay-recovered", relay=relay)
+    _throttled(logging.INFO, "relay-recovered", f"recovered {relay}", relay=relay)
 
 
 def shard_taken(campaign: int, shard: int, epoch: int, *, clean: bool) -> None:
     metrics.takeovers.labels("yes" if clean else "no").inc()
-    level = logging.DEBUG if clean else logging.WARNING
-    _emit(level, "shard-taken", campaign=campaign, shard=shard, epoch=epoch, clean=clean)
+    fields = {"campaign": campaign, "shard": shard, "epoch": epoch, "clean": clean}
+    if clean:
+        _emit(logging.DEBUG, "shard-taken", **fields)
+    else:
+        _throttled(logging.WARNING, "shard-taken", f"taken {campaign}/{shard}", **fields)
 
 
 def shard_stopping(campaign: int, shard: int, reason: str) -> None:
@@ -111,7 +114,14 @@ def shard_stopping(campaign: int, shard: int, reason: str) -> None:
 
 
 def fenced(campaign: int, shard: int, epoch: int) -> None:
-    _emit(logging.WARNING, "fenced", campaign=campaign, shard=shard, epoch=epoch)
+    _throttled(
+        logging.WARNING,
+        "fenced",
+        f"fenced {campaign}/{shard}",
+        campaign=campaign,
+        shard=shard,
+        epoch=epoch,
+    )
 
 
 def resolved(campaign: int, shard: int, count: int) -> None:

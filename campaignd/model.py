@@ -90,7 +90,8 @@ class SendRight:
     """The right to write final dots for one shard, which its holder renews or ends.
 
     `deadline` is in seconds of `time.monotonic()`, which is uvloop's clock too (and goes on within
-    an iteration); no final dot may be written at or after it (R3). It only ever moves forward by a renewal, or to the past when the right ends.
+    an iteration); no final dot may be written at or after it (R3). It only ever moves forward by a
+    renewal, or to the past when the right ends.
     """
 
     __slots__ = ("deadline",)

@@ -39,8 +39,8 @@ PLAIN_OCTETS: Final = 64
 _PLAIN: Final = re.compile(PLAIN)
 
 _DOT_ATOM: Final = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
-_QUOTED: Final = re.compile(r'"(?:[!#-;=?-\[\]-~]|\\[!-;=?-~])*"')
-"""RFC 5321, 4.1.2 Quoted-string, without space and angle brackets."""
+_QUOTED: Final = re.compile(r'"(?:[!#-;=?-\[\]-~]|\\[!-;=?-~])+"')
+"""RFC 5321, 4.1.2 Quoted-string, without space and angle brackets, and not empty."""
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _JOINERS: Final = "\u200c\u200d"
 """ZWNJ and ZWJ: format characters that some scripts spell words with."""

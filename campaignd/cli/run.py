@@ -15,7 +15,7 @@ from campaignd.cli.failures import expected
 from campaignd.cli.settings import Settings, pass_settings
 from campaignd.config import Config, Http
 from campaignd.config import Daemon as DaemonSection
-from campaignd.daemon import Daemon
+from campaignd.daemon import Daemon, tune_collector
 from campaignd.errors import ConfigError
 
 UNCLEAN: Final = 3
@@ -48,6 +48,7 @@ def run(settings: Settings, name: str | None, listen: str | None) -> int:
     config = configuration()
     events.setup()
     _allow_many_sessions()
+    tune_collector()
     try:
         clean = uvloop.run(_work(config, configuration))
     except Exception as error:

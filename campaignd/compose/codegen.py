@@ -234,7 +234,8 @@ class _BodyCompiler(CallCompiler):
         self._scopes.pop()
         if node.else_:
             is_empty = ast.UnaryOp(ast.Not(), load(items))
-            self._append(ast.If(is_empty, self._in_block(node.else_), []))
+            otherwise = self._in_block(node.else_, own_scope=True) or [ast.Pass()]
+            self._append(ast.If(is_empty, otherwise, []))
 
     def _keep_if(self, test: nodes.Node, items: str, item: str) -> None:
         """Reduces a loop's list to what its own `if` lets through."""

@@ -39,8 +39,11 @@ from campaignd.errors import RowError, TemplateError
 
 _PLAIN_ADDRESS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
 _QUOTED_ADDRESS: Final = re.compile(r'"(?:[^"\\<>\s\x00-\x20\x7f]|\\[!-~])+"@[A-Za-z0-9.-]+')
+_BEYOND_ASCII: Final = r"[^\x00-\xa0\s\u2028\u2029\ud800-\udfff]"
 _UTF8_ADDRESS: Final = re.compile(
-    r"(?:[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]|[^\x00-\xa0\s\u2028\u2029\ud800-\udfff])+@[A-Za-z0-9.-]+"
+    rf"(?:(?:[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]|{_BEYOND_ASCII})+"
+    rf'|"(?:[!#-;=?-\[\]-~]|{_BEYOND_ASCII}|\\(?:[!-;=?-~]|{_BEYOND_ASCII}))+")'
+    r"@[A-Za-z0-9.-]+"
 )
 
 

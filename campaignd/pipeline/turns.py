@@ -11,8 +11,10 @@ import asyncio
 from collections import OrderedDict, deque
 from typing import Final
 
-LEAST_GRANT: Final = 32
-"""A turn is not given for fewer, unless fewer were asked for: each costs a commit."""
+LEAST_GRANT: Final = 128
+"""A turn is not given for fewer, unless fewer were asked for or that is more than a quarter of the
+capacity: each costs a commit and a read. At full rate room comes back a few at a time; with 32 here
+the daemon took 7 % more CPU for a message, and MySQL a third more statements."""
 
 
 class _Waiter:
@@ -75,7 +77,8 @@ class Turns:
                 waiter.granted.set_result(self._grant(waiter.asked))
 
     def _fits(self, asked: int) -> bool:
-        return self.capacity - self.used >= min(asked, LEAST_GRANT)
+        least = min(asked, LEAST_GRANT, max(1, self.capacity // 4))
+        return self.capacity - self.used >= least
 
     def _grant(self, asked: int) -> int:
         granted = min(asked, self.capacity - self.used)

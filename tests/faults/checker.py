@@ -173,7 +173,7 @@ def _judge(verdict: Verdict, address: str, made: list[tuple[Outcome, bool]], mes
     outcomes = [outcome for outcome, _ in made]
     marks = sum(marked for _, marked in made)
     verdict.maybe_duplicates += marks
-    final = Outcome.ACCEPTED if Outcome.ACCEPTED in outcomes else (outcomes or [None])[-1]
+    final = Outcome.ACCEPTED if Outcome.ACCEPTED in outcomes else outcomes[-1] if outcomes else None
     if final is None or final not in FINAL:
         verdict.without_outcome.append(address)
     else:

@@ -37,7 +37,7 @@ class Script(NamedTuple):
     name: str
     key: str
     fault: Answer | Cut
-    usual: Answer
+    usual: Answer | Cut
     tls: Any = None
     """An ssl.SSLContext, with which it offers STARTTLS."""
 

@@ -11,9 +11,10 @@ from typing import Final
 
 import redis
 
-from tests.faults.proxy import Direction
-from tests.faults.stage import SENDER, Host, Stage
+from tests.faults.host import Host
+from tests.faults.stage import SENDER, Stage
 from tests.faults.takeovers import Takeovers
+from tests.faults.wire import Direction
 
 
 @dataclass(slots=True)

@@ -8,38 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
-import os
-import re
-import signal
-import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import msgspec
-import pymysql
 import redis
 
 from campaignd.compose.spec import CampaignSpec, encode_spec
 from campaignd.config import Config, Daemon, Http, Lease, Limits, MySQL, Redis, Relay, Timeouts
-from campaignd.errors import SandboxError
 from campaignd.model import SHARD_SIZE, RetryPolicy, UnknownPolicy
 from campaignd.sandbox.box import Sandbox
 from campaignd.sandbox.policy import SinkPolicy
-from campaignd.sandbox.server import Server
 from campaignd.sandbox.sinklog import Accepted
 from campaignd.sandbox.sinkprocess import SinkProcess
-from campaignd.sandbox.supervisor import unused_port
 from campaignd.store import schema
 from campaignd.store.db import Database
 from tests.faults.checker import Ledger, Verdict
-from tests.faults.proxy import Proxy
+from tests.faults.host import Host
 
 TTL: Final = 2.0
 """Seconds of a lease: short, so that a takeover does not take long."""
@@ -54,87 +43,6 @@ read-only mode and limits hold for it."""
 
 _RETRY: Final = RetryPolicy(first=1.0, factor=1.0, longest=1.0, expire=3600.0)
 _numbers: Final = itertools.count(1)
-
-
-class Event(NamedTuple):
-    """One line of a daemon's log."""
-
-    at: float
-    name: str
-    fields: dict[str, Any]
-
-
-class Host(Server):
-    """One daemon, with proxies on its ways to MySQL, Redis and the receiver."""
-
-    def __init__(self, stage: Stage, name: str, launcher: Sequence[str] | None = None) -> None:
-        self.name = name
-        super().__init__(stage.box.supervisor)
-        self.log = stage.folder / f"{name}.log"
-        self.mysql = Proxy(stage.box.mariadb.socket)
-        self.redis = Proxy(stage.box.redis.socket)
-        self.relay = Proxy(stage.sink.port)
-        self.wires = (self.mysql, self.redis, self.relay)
-        self.http = unused_port()
-        self.settings = stage.settings(self)
-        self._stage = stage
-        self.launcher = launcher or (str(Path(sys.executable).with_name("campaignd")),)
-        self._starts = 0
-        self.limits: dict[int, int] = {}
-        """Resource limits of the process, by their number in `resource`."""
-        self.extra_environment: dict[str, str] = {}
-
-    def command(self) -> Sequence[str]:
-        self._starts = self._count("started")
-        path = self._stage.folder / f"{self.name}.toml"
-        self._stage.box.write_config(self.settings, path)
-        return [*self.launcher, "--config", str(path), "run"]
-
-    def environment(self) -> Mapping[str, str]:
-        return {**os.environ, **self.extra_environment}
-
-    def answers(self) -> bool:
-        """It has logged that it started."""
-        return self._count("started") > self._starts
-
-    def events(self, name: str | None = None) -> list[Event]:
-        """What it has logged so far, over all its lives."""
-        return [event for event in _read_events(self.log) if name in (None, event.name)]
-
-    def metrics(self) -> dict[str, float]:
-        """Its metrics now, by name with labels; empty while it does not answer."""
-        try:
-            url = f"http://127.0.0.1:{self.http}/metrics"
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                text = answer.read().decode()
-        except OSError:
-            return {}
-        return {
-            name: float(value)
-            for name, value in re.findall(r"^([a-z_]+(?:\{[^}]*\})?) (\S+)$", text, re.MULTILINE)
-        }
-
-    def resident(self) -> int:
-        """Its memory now, in KiB; 0 if it does not run."""
-        try:
-            status = Path(f"/proc/{self.pid}/status").read_text()
-        except (OSError, SandboxError):
-            return 0
-        found = re.search(r"VmRSS:\s+(\d+)", status)
-        return int(found[1]) if found else 0
-
-    def tell(self, number: signal.Signals) -> None:
-        """Sends it a signal."""
-        if self._child is not None:
-            self._child.signal(number)
-
-    def heal(self) -> None:
-        """Clear weather on all its wires."""
-        for wire in self.wires:
-            wire.heal()
-
-    def _count(self, event: str) -> int:
-        return sum(1 for found in _read_events(self.log) if found.name == event)
 
 
 class Stage:
@@ -325,7 +233,8 @@ class Stage:
         """A statement on the database, past every proxy."""
         with self.ledger.connect() as connection, connection.cursor() as cursor:
             cursor.execute(statement, args)
-            return cursor.fetchall()
+            rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
+            return rows
 
     def judge(self, campaign: int) -> Verdict:
         """What became of a campaign's recipients."""
@@ -376,11 +285,6 @@ def migrate(box: Sandbox, database: str) -> None:
     asyncio.run(main())
 
 
-def away(error: pymysql.err.MySQLError) -> bool:
-    """Whether an error of a direct connection means that the server is not there."""
-    return bool(error.args) and error.args[0] in (2002, 2003, 2006, 2013)
-
-
 def _spec(unknown: UnknownPolicy, retry: RetryPolicy) -> CampaignSpec:
     return CampaignSpec(
         name="Faults",
@@ -392,17 +296,3 @@ def _spec(unknown: UnknownPolicy, retry: RetryPolicy) -> CampaignSpec:
         unknown=unknown,
         retry=retry,
     )
-
-
-def _read_events(log: Path) -> Iterator[Event]:
-    if not log.is_file():  # /dev/full has no end
-        return
-    for line in log.read_text("utf-8", "replace").splitlines():
-        if line.startswith('{"at"'):
-            fields = json.loads(line)
-            at = _epoch(fields.pop("at"))
-            yield Event(at, fields.pop("event"), fields)
-
-
-def _epoch(stamp: str) -> float:
-    return datetime.fromisoformat(stamp).timestamp()

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import pymysql
 
-from tests.faults.stage import Host, Stage
+from tests.faults.host import Host
+from tests.faults.stage import Stage
 
 _HELD: Final = """
 SELECT s.campaign_id, s.shard, s.epoch FROM shards s JOIN campaigns c ON c.id = s.campaign_id
@@ -94,4 +95,5 @@ class Takeovers:
         """As `Stage.query`, but does not wait long for a server that is frozen."""
         with self._stage.ledger.connect(2) as connection, connection.cursor() as cursor:
             cursor.execute(statement, args)
-            return cursor.fetchall()
+            rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
+            return rows

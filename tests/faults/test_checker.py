@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from campaignd.model import Outcome
@@ -18,7 +20,7 @@ def taken(address: str, times: int = 1, message_id: str = "<1@x>") -> list[Accep
     return [Accepted(address, "", message_id, None, 0.0, 1, 100)] * times
 
 
-def standing(**changes: object) -> Standing:
+def standing(**changes: Any) -> Standing:
     counts = {ACCEPTED: 1}
     return Standing("finished", 1, counts, counts, 0, 0, 0)._replace(**changes)
 
@@ -83,6 +85,6 @@ def test_keep_allows_no_duplicate_even_if_marked() -> None:
         ({"open_shards": 1}, "finished, with 0 pending, {'accepted': 1}"),
     ],
 )
-def test_the_sum(change: dict[str, object], problem: str) -> None:
+def test_the_sum(change: dict[str, Any], problem: str) -> None:
     assert standing().problems() == []
     assert problem in standing(**change).problems()

@@ -11,8 +11,9 @@ import pytest
 
 from campaignd.model import UnknownPolicy
 from campaignd.sandbox.box import Sandbox
+from tests.faults.host import Host
 from tests.faults.scenario import Pair, running
-from tests.faults.stage import TTL, Host, Stage
+from tests.faults.stage import TTL, Stage
 
 MOST_AMBIGUOUS = 1_000
 """Recipients that one killed daemon may leave ambiguous."""

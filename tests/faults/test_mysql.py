@@ -13,9 +13,9 @@ import pytest
 
 from campaignd.sandbox.box import Sandbox
 from campaignd.sandbox.mariadb import MariaDB
-from tests.faults.proxy import Direction
 from tests.faults.scenario import running, survives
 from tests.faults.stage import SENDER, Stage
+from tests.faults.wire import Direction
 
 
 def trouble(stage: Stage, number: int) -> bool:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from campaignd.sandbox.supervisor import unused_port
-from tests.faults.proxy import Direction, Proxy
+from tests.faults.proxy import Proxy
+from tests.faults.wire import Direction
 
 SILENCE = 0.2
 """Seconds without an octet that count as silence."""

@@ -21,9 +21,10 @@ from campaignd.sandbox.box import Sandbox
 from campaignd.sandbox.supervisor import minimal_environment, unused_port
 from tests.fakes.certificates import Authority
 from tests.fakes.relay import DEFAULTS, Answer, Close, Reset, Say, Stall
-from tests.faults.proxy import Direction, Proxy
+from tests.faults.proxy import Proxy
 from tests.faults.relays import TIMEOUTS, Cut, Relays, Script
 from tests.faults.stage import Stage
+from tests.faults.wire import Direction
 
 RETURNED = None
 """The attempt does not count: the job was handed back, and another relay took it."""

@@ -6,11 +6,10 @@ import argparse
 import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
-from tests.fuzz import corpus, engine
+from tests.fuzz import corpus, cover, engine
 
 NAMES: Final = [
     "address",
@@ -27,7 +26,7 @@ NAMES: Final = [
     "session",
     "template",
 ]
-"""The keys of `targets.TARGETS`, which is not imported here: it must be instrumented first."""
+"""Those of `targets.TARGETS`, which is not imported here: `engine` instruments what it does."""
 
 WORK: Final = Path(".fuzz")
 """Where inputs are kept between runs."""
@@ -40,12 +39,11 @@ KEPT_INPUTS: Final = 40
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in ("run", "one", "merge", "keep"):
+    for command in ("run", "one", "keep"):
         sub = commands.add_parser(command)
         sub.add_argument("targets", nargs="*", choices=[*NAMES, []], default=[])
         sub.add_argument("--seconds", type=int, default=180, help="in all, over the targets")
         sub.add_argument("--seed", type=int, default=1)
-        sub.add_argument("--into", type=Path)
     replay = commands.add_parser("replay")
     replay.add_argument("target", choices=NAMES)
     replay.add_argument("file", type=Path)
@@ -55,8 +53,6 @@ def main() -> int:
     targets = options.targets or NAMES
     if options.command == "one":
         engine.fuzz(targets[0], seconds=options.seconds, seed=options.seed, work=WORK)
-    if options.command == "merge":
-        engine.merge(targets[0], work=WORK, into=options.into)
     if options.command == "keep":
         return _keep(targets)
     return _run(targets, options.seconds, options.seed)
@@ -96,17 +92,15 @@ def _replay(target: str, file: Path) -> int:
 
 
 def _keep(targets: list[str]) -> int:
-    if not engine.guided():
-        print("keep needs atheris, which tells what an input covers: pip install '.[fuzz]'")
-        return 1
+    from tests.fuzz.targets import TARGETS  # as NAMES says
+
     for target in targets:
-        with tempfile.TemporaryDirectory() as folder:
-            _child("merge", target, "--into", folder)
-            inputs = [path.read_bytes() for path in Path(folder).iterdir()]
-        small = sorted((data for data in inputs if 0 < len(data) <= KEPT_OCTETS), key=len)
+        paths = sorted((WORK / "found" / target).glob("*"))
+        found = {data for path in paths if len(data := path.read_bytes()) <= KEPT_OCTETS}
         room = max(0, KEPT_INPUTS - len(corpus.load(target)))
-        step = max(1, len(small) // max(1, room))
-        print(f"  {target:10} {corpus.add(target, small[::step][:room])} inputs added")
+        chosen = cover.smallest(TARGETS[target].run, found)
+        step = max(1, len(chosen) // max(1, room))
+        print(f"  {target:10} {corpus.add(target, chosen[::step][:room])} of {len(found)} kept")
     return 0
 
 

@@ -25,6 +25,8 @@ def add(target: str, inputs: list[bytes]) -> int:
     """Appends those that are not there yet; how many they were."""
     known = set(load(target))
     new = sorted({data for data in inputs if data not in known}, key=lambda data: (len(data), data))
+    if not new:
+        return 0
     with (FOLDER / f"{target}.txt").open("a", encoding="ascii") as file:
         file.writelines(base64.b64encode(data).decode() + "\n" for data in new)
     return len(new)

@@ -45,22 +45,15 @@ def fuzz(name: str, *, seconds: int, seed: int, work: Path) -> NoReturn:
     _by_chance(name, seconds=seconds, seed=seed, failures=failures)
 
 
-def merge(name: str, *, work: Path, into: Path) -> NoReturn:
-    """Puts a smallest set of what was found that covers as much as all of it into a folder."""
-    folders = [into, work / "saved" / name, work / "found" / name]
-    into.mkdir(parents=True, exist_ok=True)
-    _with_atheris(name, ["-merge=1"], [folder for folder in folders if folder.exists()])
-
-
 def _with_atheris(name: str, options: list[str], folders: list[Path]) -> NoReturn:
     import atheris  # an extra, which only this needs
 
-    with atheris.instrument_imports(include=["campaignd"]):
+    with atheris.instrument_imports(include=["campaignd", "jinja2"]):
         from tests.fuzz.targets import TARGETS  # instrumented
 
     target = TARGETS[name]
     limits = [f"-max_len={target.longest}", f"-timeout={HANG_SECONDS}"]
-    limits += [f"-rss_limit_mb={MEMORY_MB}", "-print_final_stats=1", "-verbosity=0"]
+    limits += [f"-rss_limit_mb={MEMORY_MB}", "-print_final_stats=1", "-len_control=0"]
     atheris.Setup([name, *options, *limits, *map(str, folders)], target.run)
     atheris.Fuzz()
     sys.exit(0)

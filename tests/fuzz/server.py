@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from campaignd.smtp.classify import Phase
 from tests.fuzz.choices import Choices
 
 GROUP: Final = b"250 2.1.0 ok\r\n250 2.1.5 ok\r\n354 go\r\n"
@@ -47,6 +48,26 @@ SAYINGS: Final = (
 )
 
 
+_FITTING: Final = {
+    Phase.MAIL: (GROUP, GROUP, b"250 ok\r\n", b"250 ok\r\n550 no\r\n354 go\r\n", b"450 no\r\n"),
+    Phase.RCPT: (b"250 ok\r\n", b"250 ok\r\n354 go\r\n", b"550 no\r\n", b"450 no\r\n503 x\r\n"),
+    Phase.DATA: (b"354 go\r\n", b"354 go\r\n", b"554 no\r\n"),
+    Phase.FINAL_DOT: (TAKEN, TAKEN + GROUP, TAKEN[:9], b"450 later\r\n", b"550 no\r\n" + GROUP),
+    Phase.LONE_DOT: (b"250 ok\r\n", b"554 no\r\n"),
+    Phase.RSET: (b"250 ok\r\n", b"250 ok\r\n" + GROUP, b"500 no\r\n"),
+    Phase.QUIT: (b"221 bye\r\n",),
+}
+"""What a server that keeps to the rules may say when a reply is due; attacks need a session that
+has come some way."""
+
+
+def speech(choices: Choices, due: Phase) -> bytes:
+    """What fits, more often than not."""
+    if choices.number(0, 3) and due in _FITTING:
+        return choices.pick(_FITTING[due])
+    return stream(choices)
+
+
 def saying(choices: Choices) -> bytes:
     """Something between a reply and noise."""
     if choices.number(0, 7) == 0:
@@ -60,6 +81,6 @@ def saying(choices: Choices) -> bytes:
 def stream(choices: Choices) -> bytes:
     """Sayings, as long as there are choices for them, but few."""
     said = b""
-    for _ in range(choices.number(0, 12)):
+    for _ in range(choices.number(0, 6)):
         said += saying(choices)
     return said

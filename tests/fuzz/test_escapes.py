@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from campaignd.compose import CampaignSpec, Composer, date_header
+from campaignd.compose.codegen import Form
 from campaignd.compose.columns import Columns
 from campaignd.compose.template import (
     DERIVED_TEXT,
@@ -19,7 +20,6 @@ from campaignd.compose.template import (
     HTML,
     RENDER_ERRORS,
     TEXT,
-    Form,
     Origin,
     compile_template,
 )

@@ -14,9 +14,10 @@ import pytest
 from campaignd.audience.csv_rows import BAD_QUOTE, CsvReader
 from campaignd.audience.jsonl_rows import JsonlReader
 from campaignd.audience.rows import LINE_OCTETS, Rows
+from campaignd.compose.codegen import Form
 from campaignd.compose.columns import Columns
 from campaignd.compose.headers import MAX_VALUE_CHARACTERS, mailbox, unstructured
-from campaignd.compose.template import HTML, TEXT, Form, Origin, compile_template
+from campaignd.compose.template import HTML, TEXT, Origin, compile_template
 from campaignd.compose.text import derive
 from campaignd.compose.values import MAX_ROW_CHARACTERS
 from campaignd.errors import RowError, TemplateError
@@ -143,12 +144,10 @@ def test_html_of_one_piece_over_and_over(unit: str) -> None:
 
 
 @pytest.mark.parametrize("form", [HTML, TEXT], ids=["html", "text"])
-@pytest.mark.parametrize(
-    "unit", ["<", "<!--", "<!-- -->", "&", "&#", " ", "a ", "\n", "%", '"', "ﬃ"]
-)
+@pytest.mark.parametrize("unit", ["<!--", "<!-- -->", "&", "a ", "ﬃ"])
 def test_filters_on_as_much_as_a_row_can_hold(form: Form, unit: str) -> None:
     value = unit * (MAX_ROW_CHARACTERS // len(unit))
-    filters = "striptags title wordcount truncate trim urlencode capitalize escape tojson string"
+    filters = "striptags title wordcount truncate urlencode escape tojson"
     for name in [*filters.split(), "list|sort|join", "list|unique|join", "replace('a', 'bb')"]:
         source = f"{{{{ a|{name} }}}}"
         template = compile_template(source, Origin("html", "t.html"), Columns(["a"]), form)

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from campaignd.config import Config, Relay
 from campaignd.errors import RelayOutage
 from campaignd.model import Job, Outcome, Verdict
-from campaignd.net import lane, pool
+from campaignd.net import health, lane, pool
 from campaignd.net.connect import Link
 from campaignd.net.lane import Lane
 from campaignd.net.pool import MAX_CONNECTING, Pool
@@ -55,9 +55,11 @@ class PoolMachine(RuleBasedStateMachine):
         self.verdicts: dict[bytes, Verdict] = {}
         self.open: list[tuple[MemoryTransport, wire.Log]] = []
         self.logs: list[wire.Log] = []
-        self.patches = [
+        self.patches: list[Any] = [
             mock.patch.object(lane, "Connector", _Connector),
             mock.patch.object(pool, "SWEEP_SECONDS", 3_600.0),
+            mock.patch.object(health, "FIRST_DELAY_SECONDS", 3_600.0),
+            mock.patch.object(health, "LONGEST_DELAY_SECONDS", 3_600.0),
         ]
         for patch in self.patches:
             patch.start()
@@ -94,12 +96,12 @@ class PoolMachine(RuleBasedStateMachine):
         self._do(self.pool.wake)
 
     @precondition(lambda self: self.jobs)
-    @rule(which=st.integers(0))
+    @rule(which=st.integers(0, 30))
     def a_right_ends(self, which: int) -> None:
         self.jobs[which % len(self.jobs)].right.deadline = 0.0
 
-    @precondition(lambda self: _Connector.pending)
-    @rule(which=st.integers(0), pipelining=st.booleans(), rtt=st.sampled_from([0.0, 1.0]))
+    @precondition(lambda self: bool(_Connector.pending))
+    @rule(which=st.integers(0, 30), pipelining=st.booleans(), rtt=st.sampled_from([0.0, 1.0]))
     def a_connection_succeeds(self, which: int, pipelining: bool, rtt: float) -> None:
         log = wire.Log()
         self.logs.append(log)
@@ -110,8 +112,8 @@ class PoolMachine(RuleBasedStateMachine):
         _Connector.pending[which % len(_Connector.pending)].set_result(link)
         self._turn()
 
-    @precondition(lambda self: _Connector.pending)
-    @rule(which=st.integers(0))
+    @precondition(lambda self: bool(_Connector.pending))
+    @rule(which=st.integers(0, 30))
     def a_connection_fails(self, which: int) -> None:
         future = _Connector.pending[which % len(_Connector.pending)]
         future.set_exception(RelayOutage("refused"))
@@ -119,7 +121,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.open)
     @rule(
-        which=st.integers(0),
+        which=st.integers(0, 30),
         said=st.lists(
             st.sampled_from([*[GROUP] * 10, *[TAKEN] * 10, *SAYINGS]), min_size=1, max_size=2
         ),
@@ -132,7 +134,7 @@ class PoolMachine(RuleBasedStateMachine):
         self._do(transport.protocol.data_received, data)
 
     @precondition(lambda self: self.open)
-    @rule(which=st.integers(0))
+    @rule(which=st.integers(0, 30))
     def a_relay_hangs_up(self, which: int) -> None:
         transport, _ = self.open[which % len(self.open)]
         assert transport.protocol is not None
@@ -140,7 +142,7 @@ class PoolMachine(RuleBasedStateMachine):
         self._do(transport.protocol.connection_lost, None)
 
     @precondition(lambda self: self.open)
-    @rule(which=st.integers(0))
+    @rule(which=st.integers(0, 30))
     def a_deadline_passes(self, which: int) -> None:
         transport, _ = self.open[which % len(self.open)]
         assert isinstance(transport.protocol, Session)

@@ -57,7 +57,7 @@ class Log:
         self.events: list[tuple[bool, bytes]] = []
         """Whether it was ours, and the octets."""
 
-    def wrote(self, data: bytes) -> None:
+    def wrote(self, data: bytes | memoryview) -> None:
         self.events.append((True, bytes(data)))
 
     def heard(self, data: bytes) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from campaignd.config import Config, parse
@@ -106,8 +108,8 @@ def _document(choices: Choices) -> str:
 
 def _use(config: Config) -> None:
     """What is read from it later: a good value, or a mistake told in one line."""
-    uses = [config.mysql_target, config.redis_target]
-    uses += [lambda relay=relay: config.relay_password(relay) for relay in config.relay]
+    uses: list[Callable[[], object]] = [config.mysql_target, config.redis_target]
+    uses += [partial(config.relay_password, relay) for relay in config.relay]
     for use in uses:
         try:
             use()

@@ -40,7 +40,8 @@ def _read(parts: list[bytes]) -> tuple[Rows, list[str]] | None:
     except UsageError as error:
         assert "\n" not in str(error)
         return None
-    return Rows(*map(list, rows)), list(reader.fields)
+    rows = Rows(list(rows.lines), list(rows.emails), list(rows.values), list(rows.rejects))
+    return rows, list(reader.fields)
 
 
 def _check(text: bytes, rows: Rows, fields: list[str]) -> None:

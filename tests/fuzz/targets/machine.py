@@ -10,7 +10,7 @@ from campaignd.smtp.machine import Machine, Misuse
 from campaignd.smtp.protocol import NEED_DATA, READY, Closed, Ended, Event, State
 from tests.fuzz import wire
 from tests.fuzz.choices import Choices, cut
-from tests.fuzz.server import stream
+from tests.fuzz.server import speech
 
 
 def run(data: bytes) -> None:
@@ -52,7 +52,7 @@ class _Talk:
         elif machine.state is State.IDLE and turn < 10:
             self._open()
         else:
-            self._hear(stream(choices))
+            self._hear(speech(choices, machine.waiting))
         if machine.state is State.BODY and choices.flag():
             self._end_body()
 

@@ -14,12 +14,13 @@ import uvloop
 from campaignd.config import Config, Relay
 from campaignd.model import Job, Outcome, SendRight, Verdict
 from campaignd.net.connect import Link
+from campaignd.net.jobs import JobSource, Report
 from campaignd.net.lane import Lane
 from campaignd.net.session import BLOCK, INLINE_BODY, Session
 from campaignd.smtp.command import Capabilities
 from tests.fuzz import wire
 from tests.fuzz.choices import Choices, cut
-from tests.fuzz.server import stream
+from tests.fuzz.server import speech
 from tests.fuzz.transport import MemoryTransport
 
 _LONG = b"S: x\r\n\r\n" + b"x" * 70 + b"\r\n"
@@ -56,7 +57,8 @@ class _Rig:
         self._returned: list[bytes] = []
         self._ended_at: dict[bytes, int] = {}
         self.endings = 0
-        self.source = self
+        self.source: JobSource = self
+        self.report: Report = self._report
         for _ in range(choices.number(0, 4)):
             self._add()
         relay = Relay(
@@ -97,7 +99,7 @@ class _Rig:
             self._transport.ended = True
             session.connection_lost(choices.pick((None, ConnectionResetError("reset"))))
         else:
-            for piece in cut(choices, stream(choices), 3):
+            for piece in cut(choices, speech(choices, session._machine.waiting), 3):
                 if not self._transport.ended:
                     self._log.heard(piece)
                     session.data_received(piece)
@@ -151,7 +153,7 @@ class _Rig:
 
     # Supervisor
 
-    def report(self, job: Job, verdict: Verdict) -> None:
+    def _report(self, job: Job, verdict: Verdict) -> None:
         assert job.recipient not in self._reported, "reported twice"
         self._reported[job.recipient] = verdict
 

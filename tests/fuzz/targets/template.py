@@ -26,7 +26,7 @@ from campaignd.compose.template import (
 )
 from campaignd.compose.values import clean_value
 from campaignd.errors import TemplateError
-from tests.fuzz import nasty
+from tests.fuzz import grammar, nasty
 from tests.fuzz.choices import Choices
 
 _NAMES = re.compile(
@@ -152,12 +152,15 @@ _PIECES = (
 def run(data: bytes) -> None:
     choices = Choices(data)
     form = choices.pick(_FORMS)
-    values = [_value(choices) for _ in range(4)]
-    if choices.flag():
+    values = [_value(choices) for _ in range(5)]
+    turn = choices.number(0, 3)
+    if turn < 2:
+        source = grammar.template(choices)
+    elif turn == 2:
         source = "".join(choices.pick(_PIECES) for _ in range(choices.number(0, 60)))
     else:
         source = choices.rest().decode("utf-8", "replace")
-    columns = Columns(["a", "b", "n", "a b"])
+    columns = Columns(["a", "b", "n", "c", "a b"])
     try:
         template = compile_template(source, Origin("html", "t.html"), columns, form)
     except TemplateError as error:
@@ -186,4 +189,4 @@ def _check_reach(template: Template) -> None:
         assert _NAMES.fullmatch(name), f"compiled code uses {name}"
     assert not any(isinstance(constant, CodeType) for constant in code.co_consts)
     assert not code.co_freevars
-    assert template.render.__globals__["__builtins__"] == {}  # type: ignore[attr-defined]
+    assert template.render.__globals__["__builtins__"] == {}

@@ -73,7 +73,12 @@ def test_after_a_release_nothing_is_ambiguous(with_store: RunWork) -> None:
         assert await shards.release(db, campaign, 0, 1, done=0, now=NOW, idle=False)
         taken = await shards.take(db, campaign, 0, "two")
         assert taken is not None
-        assert (taken.claimed, taken.done, taken.ambiguous, taken.facts) == (2, 0, 0, frozenset({2}))
+        assert (taken.claimed, taken.done, taken.ambiguous, taken.facts) == (
+            2,
+            0,
+            0,
+            frozenset({2}),
+        )
 
     with_store(work)
 

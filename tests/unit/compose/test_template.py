@@ -73,6 +73,8 @@ SAME = [
     "{{ name and n }} {{ empty or n }} {{ number > 3 and number < 9 }}",
     "{% for c in n ~ '45' %}{{ loop.index }}{{ c }}{{ loop.last }}{% else %}x{% endfor %}",
     "{% for c in empty %}{{ c }}{% else %}nothing{% endfor %}",
+    "{% for c in empty %}{% else %}{% set name = 'B' %}{{ name }}{% endfor %}{{ name }}",
+    "{% for c in empty %}{{ c }}{% else %}{{ '' }}{% endfor %}",
     "{% for i in range(4) if i % 2 %}{{ i }}/{{ loop.length }}{{ loop.revindex }}{% endfor %}",
     "{% for i in [1, 2] %}{% for j in (3, 4) %}{{ i * j }}{{ loop.first }}{% endfor %}{% endfor %}",
     "{% for i in range(3) %}{{ loop.cycle('a', '<b>') }}{{ loop.first }}{% endfor %}",

@@ -33,13 +33,27 @@ def test_gives_at_once_what_fits() -> None:
 
 def test_gives_no_small_part_of_a_large_turn() -> None:
     async def main() -> None:
-        turns = Turns(100)
-        await turns.take("a", 1, 100 - LEAST_GRANT + 1)
-        waiting = asyncio.create_task(turns.take("a", 1, 60))
+        turns = Turns(4 * LEAST_GRANT)
+        await turns.take("a", 1, 3 * LEAST_GRANT + 1)
+        waiting = asyncio.create_task(turns.take("a", 1, LEAST_GRANT + 20))
         await settle()
         assert not waiting.done()
         turns.release(1)
         assert await waiting == LEAST_GRANT
+
+    run(main())
+
+
+def test_a_small_capacity_is_given_in_quarters() -> None:
+    async def main() -> None:
+        turns = Turns(LEAST_GRANT)
+        await turns.take("a", 1, LEAST_GRANT)
+        waiting = asyncio.create_task(turns.take("a", 1, LEAST_GRANT))
+        turns.release(LEAST_GRANT // 4 - 1)
+        await settle()
+        assert not waiting.done()
+        turns.release(1)
+        assert await waiting == LEAST_GRANT // 4
 
     run(main())
 
@@ -137,7 +151,7 @@ def test_a_larger_capacity_serves_who_waits() -> None:
 
 actions = st.lists(
     st.one_of(
-        st.tuples(st.just("ask"), st.integers(0, 3), st.integers(1, 70)),
+        st.tuples(st.just("ask"), st.integers(0, 3), st.integers(1, 2 * LEAST_GRANT)),
         st.tuples(st.just("give back"), st.integers(0, 9), st.just(0)),
         st.tuples(st.just("cancel"), st.integers(0, 9), st.just(0)),
     ),
@@ -145,7 +159,7 @@ actions = st.lists(
 )
 
 
-@given(st.integers(LEAST_GRANT, 120), actions)
+@given(st.integers(1, 6 * LEAST_GRANT), actions)
 @settings(max_examples=150)
 def test_nothing_leaks_and_nobody_waits_for_nothing(
     capacity: int, steps: list[tuple[str, int, int]]
