@@ -7,10 +7,11 @@ its connections once and keeps them; results are in MySQL, so Celery keeps none.
 from __future__ import annotations
 
 import os
+from typing import Final
 
 import celery
 import msgspec
-from celery.signals import worker_process_init
+from celery.signals import worker_process_init, worker_ready
 
 from benchmarks.peers.batch_job import BatchJob, Campaign
 
@@ -24,6 +25,8 @@ app.conf.update(
     worker_send_task_events=False,
 )
 
+READY: Final = "waiting for tasks"
+
 _jobs: list[BatchJob] = []
 
 
@@ -32,6 +35,12 @@ def connect(**_: object) -> None:
     """Once in each process, after the fork."""
     campaign = msgspec.json.decode(os.environ["BENCHMARK_CAMPAIGN"], type=Campaign)
     _jobs[:] = [BatchJob(campaign)]
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def announce(**_: object) -> None:
+    """For whoever started it."""
+    print(READY, flush=True)
 
 
 @app.task(name="send_batch")  # type: ignore[untyped-decorator]

@@ -27,6 +27,7 @@ from campaignd.sandbox.box import Sandbox
 from campaignd.sandbox.supervisor import Child
 
 WORKERS: Final = 2
+_READY: Final = b"waiting for tasks"  # what celery_app prints then
 _READY_TIMEOUT: Final = 60.0  # seconds
 _STOP_TIMEOUT: Final = 30.0  # seconds
 _POLL_SECONDS: Final = 0.02
@@ -79,14 +80,14 @@ class CelerySender:
         worker = self._box.supervisor.spawn(
             [
                 *(sys.executable, "-m", "celery", "-A", "benchmarks.peers.celery_app", "worker"),
-                *("--pool", "prefork", "--concurrency", str(WORKERS), "--loglevel", "INFO"),
+                *("--pool", "prefork", "--concurrency", str(WORKERS), "--loglevel", "WARNING"),
                 *("--without-gossip", "--without-mingle", "--without-heartbeat"),
             ],
             log,
             environment,
         )
         try:
-            self._wait(worker, lambda: b"ready." in log.read_bytes(), _READY_TIMEOUT, log)
+            self._wait(worker, lambda: _READY in log.read_bytes(), _READY_TIMEOUT, log)
             time.sleep(0.5)  # for the connections of processes that are ready
             pids = [worker.pid, *children(worker.pid)]
             database_cpu = meter.cpu_seconds(self._box.mariadb.pid)

@@ -42,7 +42,9 @@ class Point(msgspec.Struct, frozen=True):
     cpu_us: float
 
 
-def measure(workshop: Workshop, *, count: int, sessions: int, far_sessions: int) -> Measured:
+def measure(
+    workshop: Workshop, *, count: int, sessions: int, far_sessions: int, points: int
+) -> Measured:
     """The rate by sessions, by message size and by the receiver's distance; for charts.
 
     One run for each point. The distances need what `delay` needs and are left out without it.
@@ -55,12 +57,12 @@ def measure(workshop: Workshop, *, count: int, sessions: int, far_sessions: int)
         return lambda: DistantReceiver(workshop.supervisor, far_sessions, rtt / 2_000)
 
     def by_sessions() -> Iterable[Point]:
-        for most in SESSIONS:
+        for most in SESSIONS[:points]:
             some = count if most > 1 else -(-count // AT_ONE_SESSION)
             yield _point(most, run(Entry(workshop.campaignd(), receiver(most)), some))
 
     def by_size() -> Iterable[Point]:
-        for size in SIZES:
+        for size in SIZES[:points]:
             folder = workshop.box.folder / f"size-{size}"
             folder.mkdir()
             made = material.make(folder, size)
@@ -69,7 +71,7 @@ def measure(workshop: Workshop, *, count: int, sessions: int, far_sessions: int)
             yield _point(size, run(Entry(candidate, receiver(sessions)), some))
 
     def by_distance() -> Iterable[Point]:
-        for rtt in DISTANCES:
+        for rtt in DISTANCES[:points]:
             yield _point(rtt, run(Entry(workshop.campaignd(), distant(rtt)), count), steady=True)
 
     curves: dict[str, list[Point]] = {}
@@ -119,7 +121,8 @@ SCENARIO: Final = Scenario(
         options.count(40_000),
         options.sessions,
         options.number("--far-sessions", 1_000, "To the distant receivers."),
+        options.number("--points", 10, "Of each curve at the most."),
     ],
-    smoke={"count": 20, "sessions": 5, "far_sessions": 5},
+    smoke={"count": 20, "sessions": 5, "far_sessions": 5, "points": 1},
     prepare=_prepare,
 )

@@ -7,9 +7,8 @@ from typing import Any, Self
 
 import pytest
 
-from benchmarks import experiment
 from benchmarks.errors import BenchmarkError
-from benchmarks.experiment import Plan, interleave
+from benchmarks.experiment import Entry, Plan, interleave
 from benchmarks.figures import Reading
 
 
@@ -18,9 +17,14 @@ class Taker:
 
     taken = 0
 
-    def __init__(self, supervisor: object, sessions: int) -> None:
+    host, port, messages = "", 0, 0
+
+    def __init__(self) -> None:
         self.cpu_seconds = 0.5
         Taker.taken = 0
+
+    def relays(self) -> list[Any]:
+        return []
 
     def __enter__(self) -> Self:
         return self
@@ -51,15 +55,11 @@ class Sender:
         return Reading(messages=count, seconds=1.0, cpu_seconds=0.1, peak_memory_kib=1)
 
 
-@pytest.fixture(autouse=True)
-def receiver(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiment, "Receiver", Taker)
-
-
 def test_candidates_take_turns_after_a_warm_up() -> None:
     turns: list[tuple[str, int]] = []
     plan = Plan(repetitions=2, messages=10, warm_up=2, sessions=1)
-    readings = interleave([Sender("a", turns), Sender("b", turns)], plan, None)  # type: ignore[arg-type]
+    entries = [Entry(Sender(name, turns), Taker) for name in ("a", "b")]
+    readings = interleave(entries, plan)
     assert turns == [("a", 2), ("b", 2), ("a", 10), ("b", 10), ("a", 10), ("b", 10)]
     assert [len(runs) for runs in readings.values()] == [2, 2]
     assert readings["a"][0].receiver_cpu_seconds == pytest.approx(0.25)
@@ -68,4 +68,12 @@ def test_candidates_take_turns_after_a_warm_up() -> None:
 def test_a_lost_message_is_not_a_result() -> None:
     plan = Plan(repetitions=1, messages=10, warm_up=0, sessions=1)
     with pytest.raises(BenchmarkError, match="differ"):
-        interleave([Sender("a", [], lost=1)], plan, None)  # type: ignore[arg-type]
+        interleave([Entry(Sender("a", [], lost=1), Taker)], plan)
+
+
+def test_an_entry_may_send_another_number() -> None:
+    turns: list[tuple[str, int]] = []
+    plan = Plan(repetitions=1, messages=10, warm_up=0, sessions=1)
+    entries = [Entry(Sender("a", turns), Taker, 3), Entry(Sender("b", turns), Taker)]
+    interleave(entries, plan)
+    assert turns == [("a", 3), ("b", 10)]
