@@ -120,7 +120,7 @@ def _read(path: Path, shown: str) -> str:
 
 def _template(name: str, key: str, campaign: Path) -> str:
     shown = f"{campaign}: {key}: {name}"
-    if not name or "\0" in name:
+    if not name or not name.isprintable():
         raise CampaignError(f"{campaign}: {key}: give the name of a file")
     folder = campaign.parent.resolve()
     try:

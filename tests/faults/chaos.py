@@ -88,6 +88,7 @@ class Chaos:
         act = kind.begin(self._stage, self._random, self._takeovers)
         if act is not None:
             self.findings.faults[kind.name] += 1
+            self.findings.history.append((time.monotonic(), act.until, kind.name))
             self._acts.append(act)
 
     def _tend(self) -> None:

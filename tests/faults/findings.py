@@ -28,6 +28,8 @@ class Findings:
     recipients: int
     seconds: float
     faults: Counter[str] = field(default_factory=Counter)
+    history: list[tuple[float, float, str]] = field(default_factory=list)
+    """When each fault began, when it was to end (monotonic), and its kind."""
     starts: int = 0
     takeovers: list[Takeover] = field(default_factory=list)
     clean_takes: int = 0
@@ -68,6 +70,16 @@ class Findings:
     def _slow(self, takeover: Takeover) -> bool:
         return not takeover.hampered and (takeover.seconds or 0) > MEDIAN_TAKEOVER
 
+    def _explained(self, takeover: Takeover) -> str:
+        end = takeover.lost_at + (takeover.seconds or 0)
+        meanwhile = [
+            f"{name} {begun - takeover.lost_at:+.1f} to {until - takeover.lost_at:+.1f}"
+            for begun, until, name in self.history
+            if begun < end and until > takeover.lost_at - 2 * TTL
+        ]
+        taken = " ".join(f"{seconds:.1f}" for seconds in sorted(takeover.taken.values()))
+        return f"slow                 {takeover.host}: {taken}; {', '.join(meanwhile)}"
+
     def text(self) -> str:
         """For people."""
         lines = [
@@ -95,7 +107,7 @@ class Findings:
                 f" lost {len(verdict.lost)}, without outcome {len(verdict.without_outcome)},"
                 f" duplicates {len(verdict.duplicates)}, not marked {len(verdict.unmarked)}",
             ]
-        lines += [f"slow {takeover}" for takeover in self.takeovers if self._slow(takeover)]
+        lines += [self._explained(takeover) for takeover in self.takeovers if self._slow(takeover)]
         lines += [f"BROKEN: {problem}" for problem in self.problems()]
         return "\n".join(lines)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pymysql
@@ -46,7 +46,10 @@ class Takeover:
     lost_at: float
     ambiguous: int
     """Claimed by it, without a fact, when it was lost."""
+    taken: dict[tuple[int, int], float] = field(default_factory=dict)
+    """After how many seconds each had a new holder, or was finished."""
     seconds: float | None = None
+    """The last of these."""
     hampered: bool = False
     """MySQL or Redis were in trouble meanwhile, or another daemon was lost."""
 
@@ -88,8 +91,11 @@ class Takeovers:
         now = time.monotonic()
         current = {(int(c), int(s)): int(epoch) for c, s, epoch, _ in rows}
         for takeover in waiting:
-            if all(current.get(key, epoch + 1) > epoch for key, epoch in takeover.shards.items()):
-                takeover.seconds = now - takeover.lost_at
+            for key, epoch in takeover.shards.items():
+                if key not in takeover.taken and current.get(key, epoch + 1) > epoch:
+                    takeover.taken[key] = now - takeover.lost_at
+            if len(takeover.taken) == len(takeover.shards):
+                takeover.seconds = max(takeover.taken.values())
 
     def _ask(self, statement: str, *args: object) -> Sequence[tuple[Any, ...]]:
         """As `Stage.query`, but does not wait long for a server that is frozen."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -105,14 +107,17 @@ def _keep(targets: list[str]) -> int:
 
 
 def _child(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tests.fuzz", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    """libFuzzer ends a process without clearing up, so what it leaves is cleared up here."""
+    with tempfile.TemporaryDirectory(prefix="campaignd-fuzz-") as folder:
+        return subprocess.run(
+            [sys.executable, "-m", "tests.fuzz", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"TMPDIR": folder},
+            text=True,
+            errors="replace",
+            check=False,
+        )
 
 
 if __name__ == "__main__":

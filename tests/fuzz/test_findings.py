@@ -52,7 +52,18 @@ def test_a_secret_file_that_cannot_be_named_is_told_in_one_line(name: str) -> No
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("toml", [DEEP, LONG, 'name = "n"\naccount = "a\\n"', '"a\\nb" = 1'])
+BROKEN_NAME = """
+name = "n"
+account = "a"
+from = "a@b.example"
+subject = "x"
+text = "x\\r\\nBcc: e@e"
+"""
+
+
+@pytest.mark.parametrize(
+    "toml", [DEEP, LONG, BROKEN_NAME, 'name = "n"\naccount = "a\\n"', '"a\\nb" = 1']
+)
 def test_a_broken_campaign_file_is_told_in_one_line(tmp_path: Path, toml: str) -> None:
     path = tmp_path / "c.toml"
     path.write_text(toml)

@@ -15,7 +15,7 @@ from campaignd.audience.csv_rows import CsvReader
 from campaignd.compose import composer, headers, values
 from campaignd.compose.expressions import Code, ExpressionCompiler
 from campaignd.net.session import Session
-from campaignd.smtp import classify, machine, reply
+from campaignd.smtp import classify, machine, protocol, reply
 from campaignd.smtp.classify import Phase, Stage, Trouble
 from campaignd.smtp.protocol import Step
 from tests.fuzz import corpus
@@ -27,7 +27,7 @@ Plant = Callable[[], Any]
 
 
 def _steps(phase: Phase, kind: int, step: Step) -> Plant:
-    return lambda: mock.patch.dict(machine.STEPS, {(phase, kind): step})
+    return lambda: mock.patch.dict(protocol.STEPS, {(phase, kind): step})
 
 
 def _attribute(self: ExpressionCompiler, node: Any) -> Code:

@@ -20,7 +20,7 @@ RELAYS = st.builds(
     tls_ca_file=st.none() | TEXT,
     pipelining=st.booleans(),
     messages_per_second=st.none() | SECONDS,
-    helo=st.none() | TEXT,
+    helo=st.none() | HOSTS,
     timeouts=st.builds(Timeouts, connect=SECONDS, final_dot=SECONDS),
 )
 
