@@ -261,6 +261,9 @@ def translate(error: pymysql.err.MySQLError, *, committing: bool) -> Exception:
     """The exception that the rest of campaignd sees for a driver's error."""
     number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     text = str(error.args[1]) if len(error.args) > 1 else str(error)
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.strerror and cause.strerror not in text:
+        text = f"{text}: {cause.strerror}"
     if number in _SETUP:
         hint = "; run `campaignd migrate`" if number == 1146 else ""
         return UsageError(f"MySQL refuses ({number}): {text}{hint}")

@@ -21,7 +21,7 @@ SHIFTS = (HOUR, -HOUR, 0.0)
 
 def test_set_under_load(box: Sandbox) -> None:
     """One host of two. Nothing that it puts off meanwhile is late by an hour, or has expired."""
-    with Stage(box, hosts=2, policy=SOME_DEFERRED, rate=200) as stage:
+    with Stage(box, hosts=2, policy=SOME_DEFERRED, rate=300) as stage:
         pair = Pair(stage)
         clock = stage.folder / "clock"
         set_shift(clock, 0.0)

@@ -166,15 +166,24 @@ def test_disk_full() -> None:
     """Servers of its own, whose other files stay smaller than the ledger."""
     with Sandbox(buffer_pool_mib=64, mariadb_options=("--innodb-log-file-size=8M",)) as box:
         run_without_signals_for_full_files(box.mariadb)
-        with running(box, recipients=3_000, rate=600) as pair:
+        with running(box, recipients=3_000, rate=1_200) as pair:
             stage = pair.stage
-            stage.query(
-                "INSERT INTO ledger SELECT 9, 0, seq, 1, 2, 0, 250, '', NOW(3), '', '',"
-                " REPEAT('x', 500) FROM seq_1_to_60000"
-            )
+            fill(stage, 60_000)
             with full_disk(stage):
+                with pytest.raises(pymysql.err.OperationalError, match="full"):
+                    while True:  # what is free within the file
+                        fill(stage, 200)
                 stage.wait(lambda: trouble(stage, 1114), "it is full")
             pair.judge()
+
+
+def fill(stage: Stage, rows: int) -> None:
+    """Half a kilobyte each into the ledger, for no campaign."""
+    stage.query(
+        "INSERT INTO ledger SELECT 9, 0, seq + (SELECT COALESCE(MAX(seq), 0) FROM ledger"
+        " WHERE campaign_id = 9), 1, 2, 0, 250, '', NOW(3), '', '', REPEAT('x', 500)"
+        f" FROM seq_1_to_{rows}"
+    )
 
 
 def run_without_signals_for_full_files(server: MariaDB) -> None:
@@ -191,7 +200,7 @@ def run_without_signals_for_full_files(server: MariaDB) -> None:
 )
 def test_answer_lost(box: Sandbox, statement: str) -> None:
     """What was done is done; the daemon, which cannot know, does it again to no effect."""
-    with running(box, hosts=1, rate=400) as pair:
+    with running(box, recipients=900, rate=900) as pair:
         host = pair.stage.host
         trap = host.mysql.drop_answer(statement.encode(), times=3)
         pair.stage.wait(lambda: trap.sprung == 3 or pair.stage.finished(*pair.ids), "it is lost")
@@ -200,14 +209,13 @@ def test_answer_lost(box: Sandbox, statement: str) -> None:
 
 def test_slow(box: Sandbox) -> None:
     """Two seconds a statement make it slow, and nothing worse."""
-    with running(box, recipients=250, after=100, ttl=10) as pair:
+    with running(box, recipients=300, after=100, ttl=10, connections=5) as pair:
         stage = pair.stage
         stage.host.mysql.delay(2.0, Direction.DOWN)
-        stage.wait_sent(500)
+        stage.wait_sent(600)  # more than may be claimed at once
         stage.host.mysql.heal()
         result = pair.judge()
         assert result.resend.maybe_duplicates == 0
-        assert not stage.host.events("mysql-trouble")
 
 
 def test_cut_off_from_one_host(box: Sandbox) -> None:

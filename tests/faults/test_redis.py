@@ -70,7 +70,7 @@ def test_leases_that_end_in_order_leave_nothing_ambiguous(box: Sandbox) -> None:
 
 
 def test_cut_off_from_one_host(box: Sandbox) -> None:
-    with running(box, hosts=2, rate=300) as pair:
+    with running(box, hosts=2, rate=500) as pair:
         stage = pair.stage
         lonely = stage.busiest()
         lonely.redis.refuse()
@@ -80,7 +80,7 @@ def test_cut_off_from_one_host(box: Sandbox) -> None:
 
 def test_no_final_dot_after_the_deadline(box: Sandbox) -> None:
     """R3, as the receiver sees it: one lease after Redis is gone nothing arrives any more."""
-    with running(box, rate=300) as pair:
+    with running(box, rate=500) as pair:
         stage = pair.stage
         stage.host.redis.blackhole()
         started = _last(stage)

@@ -21,7 +21,7 @@ from tests.faults.host import Host
 from tests.faults.scenario import running
 from tests.faults.stage import Stage
 
-AWAY_SECONDS = 8.0
+AWAY_SECONDS = 6.0
 """An outage: longer than a lease and every first pause. (The issue's minute is no other.)"""
 
 HOSTS = 50
@@ -47,7 +47,7 @@ def status(host: Host, stage: Stage, campaign: int) -> dict[str, Any]:
 
 
 def test_mysql_away(box: Sandbox) -> None:
-    with running(box, rate=400, connections=10) as pair:
+    with running(box, rate=700, connections=10) as pair:
         stage, host = pair.stage, pair.stage.host
         limit = host.metrics()["campaignd_claimed_unrecorded_limit"]
         host.mysql.refuse()
@@ -69,7 +69,7 @@ def test_mysql_away(box: Sandbox) -> None:
 
 
 def test_every_relay_away(box: Sandbox) -> None:
-    with running(box, rate=400) as pair:
+    with running(box, rate=700) as pair:
         stage, host = pair.stage, pair.stage.host
         host.relay.refuse()
         stage.wait(
@@ -86,7 +86,7 @@ def test_every_relay_away(box: Sandbox) -> None:
 
 
 def test_nothing_is_logged_twice_in_ten_seconds(box: Sandbox) -> None:
-    with running(box, rate=600) as pair:
+    with running(box, rate=1_000) as pair:
         stage, host = pair.stage, pair.stage.host
         for wire in host.wires:
             wire.slam()
@@ -114,9 +114,9 @@ def test_one_daemon_does_not_storm_mysql(box: Sandbox) -> None:
     with running(box, recipients=2_400, rate=1_200, slots=16) as pair:
         host = pair.stage.host
         host.mysql.slam()
-        time.sleep(3)  # until the pauses have grown to their longest
+        time.sleep(2.5)  # until the pauses have grown to their longest
         before, started = host.mysql.connections, time.monotonic()
-        time.sleep(5)  # a time to count in
+        time.sleep(3)  # a time to count in
         attempts = host.mysql.connections - before
         rate = attempts / (time.monotonic() - started)
         assert 0 < rate <= ATTEMPTS_PER_SECOND
