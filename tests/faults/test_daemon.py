@@ -139,8 +139,9 @@ def test_sigterm_twice_stops_at_once(box: Sandbox) -> None:
 
 def test_drain_timeout_gives_up_what_is_in_flight(box: Sandbox) -> None:
     with running(box, hosts=2, drain_timeout=1.0) as pair:
-        first = pair.stage.host
+        first = pair.stage.busiest()
         first.relay.blackhole()
+        pair.stage.wait(lambda: first.metrics()["campaignd_in_flight"] > 0, "a stuck message")
         first.tell(signal.SIGTERM)
         assert end_of(first) == 0
         assert first.events("drain-timeout")
