@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,8 @@ from campaignd.sandbox.server import Server
 from campaignd.sandbox.sinklog import Accepted, read_log
 from campaignd.sandbox.sinkserver import Settings
 from campaignd.sandbox.supervisor import Supervisor, unused_port
+
+_numbers = itertools.count(1)
 
 
 class SinkProcess(Server):
@@ -49,7 +52,7 @@ class SinkProcess(Server):
         super().__init__(supervisor or Supervisor())
         self.host = host
         self.port = unused_port() if port is None else port
-        label = f"sink-{self.port}"
+        label = f"sink-{self.port}-{next(_numbers)}"  # a port may serve again in the same folder
         folder = self._supervisor.folder
         self.log = folder / f"{label}.out"
         self.accepted_log = log or folder / f"{label}.jsonl"

@@ -7,6 +7,7 @@ import datetime
 import smtplib
 import ssl
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from campaignd.sandbox.sink import Sink
 from campaignd.sandbox.sinklog import read_log
 from campaignd.sandbox.sinkprocess import SinkProcess
 from campaignd.sandbox.sinkserver import server_context
+from campaignd.sandbox.supervisor import Supervisor
 
 MESSAGE = b"Message-ID: <1@x>\r\nX-Campaignd-Attempt: 2\r\n\r\n.dot\r\nend\r\n"
 DEADLINE = 30.0
@@ -326,3 +328,11 @@ def test_a_process_that_cannot_start_says_why(place: Path) -> None:
         other = SinkProcess(port=sink.port)
         with pytest.raises(SandboxError, match="cannot listen on"), other:
             pass
+
+
+def test_a_port_may_serve_again_in_the_same_folder() -> None:
+    with closing(Supervisor()) as supervisor:
+        with SinkProcess(supervisor=supervisor) as first:
+            assert first.running
+        with SinkProcess(port=first.port, supervisor=supervisor) as second:
+            assert second.running
