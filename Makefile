@@ -27,7 +27,7 @@ demo: $(VENV)/.installed
 	@$(RUN)/campaignd demo
 
 test: $(VENV)/.installed-dev
-	@.ci/requirements servers postfix sasl systemd
+	@.ci/requirements servers postfix sasl systemd browser
 	$(RUN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev

@@ -132,14 +132,16 @@ def to_toml(settings: Config) -> str:
     built = msgspec.to_builtins(settings)
     built.pop("path")
     built["http"]["listen"] = built["http"]["listen"] or ""  # TOML has no null
-    relays = built.pop("relay")
     lines: list[str] = []
     for name, section in built.items():
-        lines += _table(f"[{name}]", section)
-    for relay in relays:
-        timeouts = relay.pop("timeouts")
-        lines += _table("[[relay]]", relay)
-        lines += _table("[relay.timeouts]", timeouts)
+        if not isinstance(section, list):
+            lines += _table(f"[{name}]", section)
+            continue
+        for item in section:
+            timeouts = item.pop("timeouts", None)
+            lines += _table(f"[[{name}]]", item)
+            if timeouts is not None:
+                lines += _table(f"[{name}.timeouts]", timeouts)
     return "\n".join(lines) + "\n"
 
 
@@ -148,7 +150,7 @@ def _table(header: str, values: Mapping[str, Any]) -> list[str]:
     return [header, *entries, ""]
 
 
-def _value(value: str | float | bool) -> str:
+def _value(value: str | float | bool | list[str]) -> str:
     if isinstance(value, str):  # JSON's escapes are TOML's, but for DEL
         return re.sub("\x7f", r"\\u007f", msgspec.json.encode(value).decode())
     return msgspec.json.encode(value).decode()

@@ -21,7 +21,16 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "relay.timeouts": config.Timeouts,
     "limits": config.Limits,
     "http": config.Http,
+    "links": config.Links,
+    "bounces": config.Bounces,
+    "dkim": config.Dkim,
+    "web": config.Web,
+    "webhook": config.Webhook,
+    "receive": config.Receive,
+    "brakes": config.Brakes,
 }
+TABLES = ("relay", "dkim", "webhook")
+"""Sections of which there may be several."""
 
 
 def settings() -> Iterator[tuple[str, str, Any]]:
@@ -29,7 +38,8 @@ def settings() -> Iterator[tuple[str, str, Any]]:
     for section, struct in SECTIONS.items():
         for field in msgspec.structs.fields(struct):
             if field.name != "timeouts":
-                yield section, field.name, field.default
+                made = field.default_factory is not msgspec.NODEFAULT
+                yield section, field.name, field.default_factory() if made else field.default
 
 
 def test_the_sections_are_those_of_the_configuration() -> None:
@@ -60,14 +70,16 @@ def test_defaults_agree_and_units_are_said(section: str, name: str, default: Any
     [key] = [key for key in example.entries() if (key.section, key.name) == (section, name)]
     assert key.comment.endswith(".")
     values = example.uncommented()
-    relay = values["relay"][0]
-    there = {**values, "relay": relay, "relay.timeouts": relay["timeouts"]}[section][name]
+    firsts = {table: values[table][0] for table in TABLES}
+    timeouts = {"relay.timeouts": firsts["relay"]["timeouts"]}
+    there = {**values, **firsts, **timeouts}[section][name]
     if default is msgspec.NODEFAULT:
         assert f"\n{name} = " in example.text()
-    elif default is None:
+    elif default is None or (default == [] and there):
         assert "Default: " in key.comment
     else:
         assert there == default
         assert type(there) is type(default)
     if isinstance(there, float):
-        assert re.search(r"seconds|a second|^(The|TCP|Handing|A conn)", key.comment, re.I)
+        unit = r"seconds|a second|days|share|^(The|TCP|Handing|A conn)"
+        assert re.search(unit, key.comment, re.I) or name in ("complained", "authentication")

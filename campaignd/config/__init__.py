@@ -9,29 +9,67 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import tomllib
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import msgspec
 
+from campaignd.config.sections import (
+    MAX_PORT,
+    Bounces,
+    Brakes,
+    Daemon,
+    Dkim,
+    Http,
+    Lease,
+    Limits,
+    Links,
+    MySQL,
+    Receive,
+    Redis,
+    Relay,
+    Section,
+    Timeouts,
+    Web,
+    Webhook,
+)
 from campaignd.errors import ConfigError
+
+__all__ = [
+    "MAX_PORT",
+    "SEARCH_PATH",
+    "Bounces",
+    "Brakes",
+    "Config",
+    "Daemon",
+    "Dkim",
+    "Http",
+    "Lease",
+    "Limits",
+    "Links",
+    "MySQL",
+    "MySQLTarget",
+    "Receive",
+    "Redis",
+    "RedisTarget",
+    "Relay",
+    "Secret",
+    "Timeouts",
+    "Web",
+    "Webhook",
+    "find",
+    "load",
+    "parse",
+]
 
 SEARCH_PATH: Final = (Path("config.toml"), Path("/etc/campaignd/config.toml"))
 """Where the configuration is looked for after `--config` and `$CAMPAIGND_CONFIG`."""
 
-MAX_PORT: Final = 65_535
-
 _HOST: Final = re.compile(r"[^\s\x00-\x1f\x7f]+")
+_BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*/?")
 _REDIS_QUERY: Final = re.compile(r"(?:db=[0-9]{1,4})?")
-
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
-Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-Port = Annotated[int, msgspec.Meta(ge=1, le=MAX_PORT)]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")]
-Tls = Literal["none", "starttls", "starttls-required", "implicit"]
 
 
 class Secret(str):
@@ -43,93 +81,7 @@ class Secret(str):
         return "Secret('***')"
 
 
-class _Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-class MySQL(_Section):
-    """Where the store is. The password comes from `password_file`, else from the environment
-    variable `CAMPAIGND_MYSQL_PASSWORD`, else from the URL."""
-
-    url: str = "mysql://campaignd@127.0.0.1:3306/campaignd"
-    password_file: str | None = None
-
-
-class Redis(_Section):
-    """Where leases and wake-ups are. The password comes from `password_file`, else from the
-    environment variable `CAMPAIGND_REDIS_PASSWORD`, else from the URL."""
-
-    url: str = "redis://127.0.0.1:6379/0"
-    password_file: str | None = None
-
-
-class Daemon(_Section):
-    name: Name | None = None
-    max_shards: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 16
-    drain_timeout: Seconds = 30.0
-
-    @property
-    def host(self) -> str:
-        """The name that leases, heartbeats and the ledger show for this daemon."""
-        return self.name or re.sub(r"[^A-Za-z0-9._@-]", "-", socket.gethostname())[:64]
-
-
-class Lease(_Section):
-    ttl: Annotated[float, msgspec.Meta(ge=1, le=600)] = 10.0
-
-
-class Timeouts(_Section):
-    """Deadlines of one session's phases, in seconds. The defaults follow RFC 5321, 4.5.3.2,
-    but for `connect`, which a sender with other relays at hand wants shorter."""
-
-    connect: Seconds = 30.0
-    greeting: Seconds = 300.0
-    mail: Seconds = 300.0
-    rcpt: Seconds = 300.0
-    data: Seconds = 120.0
-    body: Seconds = 180.0
-    final_dot: Seconds = 600.0
-    idle: Seconds = 10.0
-
-
-class Relay(_Section):
-    name: Name
-    host: str
-    port: Port = 25
-    tls: Tls = "starttls"
-    tls_ca_file: str | None = None
-    tls_verify: bool = True
-    username: str | None = None
-    password_file: str | None = None
-    connections: Annotated[int, msgspec.Meta(ge=1, le=20_000)] = 200
-    weight: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 1
-    messages_per_connection: Count = 10_000
-    seconds_per_connection: Seconds = 3_600.0
-    messages_per_second: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] | None = None
-    pipelining: bool = True
-    helo: str | None = None
-    timeouts: Timeouts = msgspec.field(default_factory=Timeouts)
-
-
-class Limits(_Section):
-    messages_per_second: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] | None = None
-
-
-class Http(_Section):
-    listen: str | None = "127.0.0.1:9464"
-
-    @property
-    def address(self) -> tuple[str, int] | None:
-        """Host and port to listen on, or None when the server is off. Raises ValueError."""
-        if self.listen is None or self.listen == "":
-            return None
-        host, _, port = self.listen.rpartition(":")
-        if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > MAX_PORT:
-            raise ValueError(f"{port!r} is not a port")
-        return host.strip("[]"), int(port)
-
-
-class Config(_Section):
+class Config(Section):
     """All of it. `path` is where it was read from; relative file names start there."""
 
     mysql: MySQL = msgspec.field(default_factory=MySQL)
@@ -139,6 +91,13 @@ class Config(_Section):
     relay: list[Relay] = msgspec.field(default_factory=list)
     limits: Limits = msgspec.field(default_factory=Limits)
     http: Http = msgspec.field(default_factory=Http)
+    links: Links = msgspec.field(default_factory=Links)
+    bounces: Bounces = msgspec.field(default_factory=Bounces)
+    dkim: list[Dkim] = msgspec.field(default_factory=list)
+    web: Web = msgspec.field(default_factory=Web)
+    webhook: list[Webhook] = msgspec.field(default_factory=list)
+    receive: Receive = msgspec.field(default_factory=Receive)
+    brakes: Brakes = msgspec.field(default_factory=Brakes)
     path: Path | None = None
 
     def beside(self, name: str) -> Path:
@@ -319,9 +278,36 @@ def _check(config: Config, source: str) -> None:
         _ = config.http.address
     except ValueError:
         raise ConfigError(f"{source}: [http] listen must look like 127.0.0.1:9464") from None
+    _check_mail(config, source)
     config_urls = Config(mysql=MySQL(url=config.mysql.url), redis=Redis(url=config.redis.url))
     config_urls.mysql_target()
     config_urls.redis_target()
+
+
+def _check_mail(config: Config, source: str) -> None:
+    links = config.links
+    if links.url is not None and not _BASE_URL.fullmatch(links.url):
+        raise ConfigError(f"{source}: [links] url must look like https://links.example.com")
+    if (links.url is not None or config.bounces.domain is not None) and not links.key_files:
+        raise ConfigError(f"{source}: [links] key_files: name at least one file with a key")
+    selectors: set[tuple[str, str]] = set()
+    for key in config.dkim:
+        place = (key.selector.lower(), key.domain.lower())
+        if place in selectors:
+            raise ConfigError(
+                f"{source}: two [[dkim]] keys have the selector {key.selector} of {key.domain}:"
+                " give each its own"
+            )
+        selectors.add(place)
+    hooks = [hook.name for hook in config.webhook]
+    for hook in config.webhook:
+        where = f"{source}: webhook {hook.name}"
+        if hooks.count(hook.name) > 1:
+            raise ConfigError(f"{source}: two webhooks are named {hook.name}")
+        if hook.provider == "ses" and not hook.topics:
+            raise ConfigError(f"{where}: topics: name the ARN of the SNS topic")
+        if hook.provider != "ses" and hook.secret_file is None:
+            raise ConfigError(f"{where}: secret_file is missing")
 
 
 def _split(url: str, section: str) -> SplitResult:
