@@ -13,7 +13,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from campaignd import __version__, events, metrics
@@ -50,6 +50,8 @@ over a claim, a read and a commit (some 45 ms at 11,574 messages a second)."""
 
 FLUSH_SECONDS: Final = 5.0
 """After the drain's deadline, how long the last results may take to be committed."""
+
+RECANCEL_SECONDS: Final = 1.0
 
 YOUNG_OBJECTS: Final = 50_000
 """Containers that are new before the collector looks at them. Messages are freed without it; what
@@ -143,8 +145,7 @@ class Daemon:
                     ]
                     await self._stop.wait()
                     clean = await self._drain()
-                for task in own:
-                    task.cancel()
+                await _end(own)
         finally:
             await self._db.close()
             await self._redis.aclose()
@@ -311,6 +312,20 @@ class Daemon:
             self._turns.serve()
             events.reloaded(len(config.relay), config.limits.messages_per_second)
         self._notifier.ready()
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancels the tasks and waits for them. Whatever is left after a while is cancelled again, its
+    children too: up to Python 3.11 `asyncio.wait_for`, which aiosmtplib and aiomysql use, loses a
+    cancellation that comes together with its result (https://github.com/python/cpython/issues/86296).
+    """
+    for task in tasks:
+        task.cancel()
+    _, pending = await asyncio.wait(tasks, timeout=RECANCEL_SECONDS)
+    while pending:
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=RECANCEL_SECONDS)
 
 
 def _capacity(channel: EmailChannel) -> int:

@@ -70,14 +70,16 @@ class Chaos:
         findings = self.findings
         end = time.monotonic() + findings.seconds
         next_fault = time.monotonic() + FAULT_SECONDS
-        while time.monotonic() < end:
-            if time.monotonic() >= next_fault:
-                next_fault += FAULT_SECONDS
-                self._strike()
-            self._tend()
-        for act in self._acts:
-            act.end()
-        self._acts.clear()
+        try:
+            while time.monotonic() < end:
+                if time.monotonic() >= next_fault:
+                    next_fault += FAULT_SECONDS
+                    self._strike()
+                self._tend()
+        finally:  # frozen servers cannot be stopped
+            for act in self._acts:
+                act.end()
+            self._acts.clear()
         self._calm_down()
 
     def _strike(self) -> None:
