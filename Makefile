@@ -6,11 +6,11 @@ RUN := $(VENV)/bin
 
 export PYTHON
 
-.PHONY: help demo test lint simulate chaos fuzz bench bench-smoke bench-memory format clean
+.PHONY: help demo test lint simulate chaos fuzz bench bench-full bench-smoke bench-memory format clean
 
 help:
 	@echo "make demo          see it send 20,000 messages between private servers"
-	@echo "make test          all tests"
+	@echo "make test          all tests; under ten minutes"
 	@echo "make lint          style, types and layers"
 	@echo "make simulate      100,000 schedules of faults against the delivery protocol"
 	@echo "make chaos         ten minutes of faults against three daemons on real servers"
@@ -27,8 +27,8 @@ demo: $(VENV)/.installed
 	@$(RUN)/campaignd demo
 
 test: $(VENV)/.installed-dev
-	@.ci/requirements servers postfix sasl systemd browser
-	$(RUN)/python -m pytest $(PYTEST_ARGS)
+	@.ci/requirements servers postfix sasl systemd browser dkim
+	$(RUN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(RUN)/ruff check .

@@ -126,8 +126,7 @@ def test_sigterm_leaves_nothing_ambiguous(box: Sandbox) -> None:
 
 def test_sigterm_twice_stops_at_once(box: Sandbox) -> None:
     with running(box, hosts=2) as pair:
-        first = pair.stage.host
-        first.relay.blackhole()  # so that a drain would take its time
+        first = _silent(pair)  # so that a drain would take its time
         first.tell(signal.SIGTERM)
         pair.stage.wait(lambda: first.events("draining"), "draining")
         first.tell(signal.SIGTERM)
@@ -139,13 +138,19 @@ def test_sigterm_twice_stops_at_once(box: Sandbox) -> None:
 
 def test_drain_timeout_gives_up_what_is_in_flight(box: Sandbox) -> None:
     with running(box, hosts=2, drain_timeout=1.0) as pair:
-        first = pair.stage.busiest()
-        first.relay.blackhole()
-        pair.stage.wait(lambda: first.metrics()["campaignd_in_flight"] > 0, "a stuck message")
+        first = _silent(pair)
         first.tell(signal.SIGTERM)
         assert end_of(first) == 0
         assert first.events("drain-timeout")
         pair.judge()
+
+
+def _silent(pair: Pair) -> Host:
+    """A daemon that has messages in flight to a relay that has gone silent."""
+    host = pair.stage.busiest()
+    host.relay.blackhole()
+    pair.stage.wait(lambda: host.metrics()["campaignd_in_flight"] > 0, "a stuck message")
+    return host
 
 
 def test_out_of_file_descriptors(box: Sandbox) -> None:
