@@ -97,4 +97,7 @@ def _check_sent(mailbox: str) -> None:
     if mailbox.isascii():
         to = message_from_bytes(composed.message, policy=default)["To"]
         (one,) = to.addresses
-        assert one.addr_spec == mailbox, one.addr_spec
+        local, _, domain = mailbox.rpartition("@")
+        if local.startswith('"'):
+            local = re.sub(r"\\(.)", r"\1", local[1:-1])
+        assert (one.username, one.domain) == (local, domain), one
