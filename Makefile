@@ -66,8 +66,6 @@ bench-memory: $(VENV)/.installed
 
 bench-smoke: $(VENV)/.installed
 	@.ci/requirements servers postfix
-	@$(RUN)/python -m benchmarks throughput --smoke
-	@$(RUN)/python -m benchmarks memory --smoke
 	@$(RUN)/python -m benchmarks smoke
 
 format: $(VENV)/.installed-dev

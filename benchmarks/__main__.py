@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import resource
+import subprocess
 import sys
+from typing import Final
 
 import click
 
@@ -15,6 +17,9 @@ from benchmarks.scenario import DEFAULT_SIZE
 from benchmarks.scenarios.all import SCENARIOS
 from benchmarks.workshop import Workshop
 from campaignd.errors import CampaigndError
+
+SHARES: Final = 2
+"""Processes that try all scenarios between them, beside two for the older ones."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -31,10 +36,19 @@ for command in (full.full, render.render, charts.charts):
 
 
 @benchmarks.command()
-def smoke() -> None:
-    """A few messages through each scenario: shows that they work, measures nothing."""
+@click.argument("names", nargs=-1, type=click.Choice([scenario.name for scenario in SCENARIOS]))
+def smoke(names: tuple[str, ...]) -> None:
+    """A few messages through each scenario: shows that they work, measures nothing.
+
+    NAMES are the only ones to try. Without them all are tried, several processes side by side.
+    """
+    if not names:
+        _side_by_side()
+        return
     able = []
     for scenario in SCENARIOS:
+        if scenario.name not in names:
+            continue
         try:
             scenario.prepare()
         except NoLine as error:
@@ -44,6 +58,20 @@ def smoke() -> None:
     with Workshop(DEFAULT_SIZE) as workshop:
         for scenario in able:
             scenario.try_out(workshop)
+
+
+def _side_by_side() -> None:
+    """A smoke waits half of its time for servers to start and stop."""
+    every = [scenario.name for scenario in SCENARIOS]
+    orders = [
+        *(["smoke", *every[share::SHARES]] for share in range(SHARES)),
+        ["throughput", "--smoke"],
+        ["memory", "--smoke"],
+    ]
+    running = [subprocess.Popen([sys.executable, "-m", "benchmarks", *order]) for order in orders]
+    failed = [" ".join(one.args) for one in running if one.wait()]  # type: ignore[arg-type]
+    if failed:
+        raise BenchmarkError(f"failed: {'; '.join(failed)}")
 
 
 def main() -> int:

@@ -59,6 +59,7 @@ _HTML: Final = """\
 _CAMPAIGN: Final = f"""\
 name = "Benchmark"
 account = "acme"
+transactional = true
 from = "Acme <{SENDER}>"
 subject = "{SUBJECT}"
 text = "spring.txt"

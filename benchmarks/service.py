@@ -8,10 +8,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 import pymysql
@@ -87,9 +87,18 @@ class _Host(NamedTuple):
 class Service:
     """A database, `daemons` that send to the same relays, and the command line beside them."""
 
-    def __init__(self, box: Sandbox, relays: Sequence[Relay], *, daemons: int = 1) -> None:
-        """Each daemon has as many connections to each relay as the relay allows."""
+    def __init__(
+        self,
+        box: Sandbox,
+        relays: Sequence[Relay],
+        *,
+        daemons: int = 1,
+        sections: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Each daemon has as many connections to each relay as the relay allows. `sections` are
+        more of the configuration."""
         self._box = box
+        self._sections = sections or {}
         self._database = f"b{relays[0].port}"
         self._socket = str(box.mariadb.socket)
         url = box.create_database(self._database)
@@ -103,6 +112,7 @@ class Service:
             relays,
             http=Http(listen=f"127.0.0.1:{http}"),
             daemon=Daemon(name=f"benchmark-{number}"),
+            **self._sections,
         )
         stem = box.folder / f"{self._database}-{number}"
         return _Host(

@@ -33,7 +33,7 @@ RULES: Final = _rules(
     ("SMTP", r"campaignd/(net|smtp)/"),
     ("record", r"campaignd/pipeline/record\.py|\brecord\w* \(campaignd/store/ledger\.py"),
     ("record", r"\b(fact|advance|recorded|settle) \(campaignd/pipeline/"),
-    ("read", r"\b(_read|_claim)\b.* \(campaignd/pipeline/run\.py"),
+    ("read", r"\b(_read|_claim)\b.* \(campaignd/pipeline/(issue|run)\.py"),
     ("read", r"campaignd/store/(ledger|shards)\.py"),
     ("rest", r"campaignd/pipeline/|campaignd/lease/"),
     ("rest", r"campaignd/(daemon|health|metrics|events)\.py"),

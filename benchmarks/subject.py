@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.candidates import RUN_TIMEOUT
 from benchmarks.farend import FarEnd
@@ -31,15 +31,17 @@ class Campaignd:
         name: str = "campaignd",
         daemons: int = 1,
         profile: Path | None = None,
+        sections: Mapping[str, Any] | None = None,
     ) -> None:
         """`recipients` gives the file with so many of them; `profile` is the file for what py-spy
-        sees of the first daemon, which slows it down."""
+        sees of the first daemon, which slows it down; `sections` are more of the configuration."""
         self.name = name
         self._box = box
         self._campaign = campaign
         self._recipients = recipients
         self._daemons = daemons
         self._profile = profile
+        self._sections = sections or {}
 
     def run(self, receiver: FarEnd, count: int) -> Reading:
         """From the moment the campaign is started until it is finished, as the ledger says: the
@@ -50,7 +52,9 @@ class Campaignd:
             if progress.due(now := time.monotonic()):
                 progress.add(now, receiver.messages)
 
-        with Service(self._box, receiver.relays(), daemons=self._daemons) as service:
+        with Service(
+            self._box, receiver.relays(), daemons=self._daemons, sections=self._sections
+        ) as service:
             campaign = service.enqueue(self._campaign, self._recipients(count)).campaign
             used = service.cpu_seconds
             database = service.database_cpu_seconds

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from benchmarks import material
 from benchmarks.material import Material
@@ -65,9 +65,21 @@ class Workshop:
         return path
 
     def campaignd(
-        self, name: str = "campaignd", *, daemons: int = 1, profile: Path | None = None
+        self,
+        name: str = "campaignd",
+        *,
+        daemons: int = 1,
+        profile: Path | None = None,
+        sections: Mapping[str, Any] | None = None,
     ) -> Campaignd:
-        """The subject; `profile` is the file for what py-spy sees of the first daemon."""
+        """The subject; `profile` is the file for what py-spy sees of the first daemon, `sections`
+        are more of its configuration."""
         return Campaignd(
-            self.box, self.campaign, self.recipients, name=name, daemons=daemons, profile=profile
+            self.box,
+            self.campaign,
+            self.recipients,
+            name=name,
+            daemons=daemons,
+            profile=profile,
+            sections=sections,
         )

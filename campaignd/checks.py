@@ -1,4 +1,4 @@
-"""Finds out what of a set-up works: MySQL, Redis, and every relay up to AUTH.
+"""Finds out what of a set-up works: MySQL, Redis, keys, and every relay up to AUTH.
 
 Each check ends within CHECK_SECONDS, and none changes anything or sends mail.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 from typing import Final, NamedTuple
 
-from campaignd.config import Config, Relay
+from campaignd.config import Config, Dkim, Relay
+from campaignd.dkim.keys import load_key
 from campaignd.errors import ConfigError, LeaseOutage, RelayOutage, StoreOutage, UsageError
 from campaignd.lease import client
 from campaignd.lease.peers import Peers
@@ -47,6 +49,7 @@ async def everything(config: Config) -> list[Finding]:
     """All checks, at the same time."""
     checks = [mysql(config), redis(config), *(relay(config, each) for each in config.relay)]
     found = list(await asyncio.gather(*checks))
+    found += map(partial(dkim, config), config.dkim)
     if not config.relay:
         found.append(Finding("relay", False, "none is configured: add a [[relay]]"))
     return found
@@ -84,6 +87,16 @@ async def redis(config: Config) -> Finding:
     alive = plural(len(reports), "daemon") + " alive"
     names = f" ({', '.join(sorted(reports))})" if reports else ""
     return Finding("redis", True, alive + names)
+
+
+def dkim(config: Config, settings: Dkim) -> Finding:
+    """A key that signs. Whether the DNS has its other half is for `campaignd dns --check`."""
+    what = f"dkim {settings.selector}"
+    try:
+        key = load_key(settings, config.beside(settings.key_file))
+    except ConfigError as error:
+        return Finding(what, False, str(error))
+    return Finding(what, True, f"{key.algorithm}, {key.bits} bits, signs for {key.domain}")
 
 
 async def relay(config: Config, settings: Relay) -> Finding:

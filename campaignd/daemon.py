@@ -1,7 +1,7 @@
 """The daemon: puts the pipeline together, and answers signals.
 
-SIGTERM and SIGINT drain (R7), a second one stops at once, SIGHUP takes over new limits and
-relays. MySQL and Redis may be away at any time, also at the start: the daemon waits.
+SIGTERM and SIGINT drain (R7), a second one stops at once, SIGHUP takes over new limits, relays
+and keys. MySQL and Redis may be away at any time, also at the start: the daemon waits.
 """
 
 from __future__ import annotations
@@ -25,14 +25,18 @@ from campaignd.lease import client
 from campaignd.lease.keeper import Leases
 from campaignd.lease.peers import Peers
 from campaignd.notify import Notifier
+from campaignd.pipeline.brakes import Brakes
+from campaignd.pipeline.braking import Braking
 from campaignd.pipeline.campaign import CampaignCache
 from campaignd.pipeline.limit import HostLimit
 from campaignd.pipeline.queue import JobQueue
 from campaignd.pipeline.record import Recorder
 from campaignd.pipeline.run import Stages
 from campaignd.pipeline.scheduler import Scheduler, peers_from
+from campaignd.pipeline.signing import Signing
 from campaignd.pipeline.turns import Turns
 from campaignd.store import schema
+from campaignd.store.bounces import RunLimits
 from campaignd.store.clock import StoreClock
 from campaignd.store.db import Database
 
@@ -86,15 +90,24 @@ class Daemon:
         self._redis = client.connect(config.redis_target())
         self._peers = Peers(self._redis)
         self._clock = StoreClock()
-        self._recorder = Recorder(self._db, self.host, self._clock)
+        brakes = Brakes(config.brakes)
+        self._recorder = Recorder(
+            self._db,
+            self.host,
+            self._clock,
+            brakes=brakes,
+            limits=RunLimits.of(config.bounces),
+        )
         self._queue = JobQueue()
         self._channel = EmailChannel(config, self._queue, self._recorder.report, host=self.host)
+        self._signing = Signing(self._queue, self._channel.wake)
         self._turns = Turns(_capacity(self._channel))
         self._limit = HostLimit(config.limits.messages_per_second)
         stages = Stages(
             self._db,
             self._channel,
             self._queue,
+            self._signing,
             self._recorder,
             self._turns,
             self._limit,
@@ -108,6 +121,7 @@ class Daemon:
             CampaignCache(self._db, self._channel),
             slots=config.daemon.max_shards,
         )
+        self._braking = Braking(self._db, brakes, self._scheduler.at_work, self._clock)
         address = config.http.address
         self._health = HealthServer(address, self.trouble) if address is not None else None
         self._stop = asyncio.Event()
@@ -136,8 +150,10 @@ class Daemon:
                         tasks.create_task(work())
                         for work in (
                             self._channel.run,
+                            self._signing.run,
                             self._recorder.run,
                             self._scheduler.run,
+                            self._braking.run,
                             self._beat,
                             self._listen,
                             self._keep_time,
@@ -228,6 +244,7 @@ class Daemon:
         self._rates = {campaign: rate for campaign, rate in rates.items() if rate >= 0.05}
         metrics.turns_used.set(self._turns.used)
         metrics.turns_capacity.set(self._turns.capacity)
+        metrics.unsigned.set(len(self._signing))
         metrics.queued.set(len(self._queue))
         metrics.in_flight.set(self._channel.in_flight)
         metrics.sessions.set(self._channel.open_sessions)
@@ -298,8 +315,8 @@ class Daemon:
         (self._stop_now if self._stop.is_set() else self._stop).set()
 
     def _on_reload(self) -> None:
-        """Limits and relays only: the rest needs a restart, which the operator can see in the
-        reference."""
+        """Limits, relays and keys that sign: the rest needs a restart, which the operator can see
+        in the reference."""
         self._notifier.reloading(time.monotonic())
         try:
             config = self._reload()

@@ -66,6 +66,11 @@ def started(host: str, version: str, relays: int) -> None:
     _info("started", host=host, version=version, relays=relays)
 
 
+def serving(what: str, version: str, port: int) -> None:
+    """Another process than the daemon takes requests."""
+    _info("serving", what=what, version=version, port=port)
+
+
 def waiting(reason: str) -> None:
     """The daemon cannot work yet, or any more, and waits."""
     _throttled(logging.WARNING, "waiting", reason, reason=reason)
@@ -142,6 +147,27 @@ def campaign_paused(campaign: int, reason: str) -> None:
     _emit(logging.ERROR, "campaign-paused", campaign=campaign, reason=reason)
 
 
+def webhook_refused(webhook: str, reason: str) -> None:
+    """A request was not the provider's, or not what it sends."""
+    _throttled(
+        logging.WARNING, "webhook-refused", f"{webhook} {reason}", webhook=webhook, reason=reason
+    )
+
+
+def webhook_trouble(webhook: str, error: Exception) -> None:
+    """What proves a provider's requests is not to be had."""
+    metrics.outages.labels("provider").inc()
+    _throttled(
+        logging.WARNING, "webhook-trouble", f"{webhook} {error}", webhook=webhook, error=str(error)
+    )
+
+
+def webhook_subscription(webhook: str, topic: str, *, confirmed: bool) -> None:
+    """An SNS topic was subscribed, or somebody ended its subscription."""
+    level = logging.INFO if confirmed else logging.WARNING
+    _emit(level, "webhook-subscription", webhook=webhook, topic=topic, confirmed=confirmed)
+
+
 def reloaded(relays: int, messages_per_second: float | None) -> None:
     _info("reloaded", relays=relays, messages_per_second=messages_per_second)
 
@@ -160,6 +186,14 @@ def drain_timeout(in_flight: int) -> None:
 
 def stopped(clean: bool) -> None:
     _info("stopped", clean=clean)
+
+
+def receiving(listen: str, protocol: str) -> None:
+    _info("receiving", listen=listen, protocol=protocol)
+
+
+def mail_received(kind: str, result: str, **fields: int) -> None:
+    _emit(logging.DEBUG, "mail-received", kind=kind, result=result, **fields)
 
 
 def crashed(error: BaseException) -> None:

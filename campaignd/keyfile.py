@@ -22,7 +22,7 @@ def read_key_file(path: Path) -> bytes:
     Raises ConfigError, one line that says what to change.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_opened) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ConfigError(f"key file {path}: not a file")
@@ -38,6 +38,10 @@ def read_key_file(path: Path) -> bytes:
     if not data.strip():
         raise ConfigError(f"key file {path}: empty")
     return data
+
+
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe would keep us waiting
 
 
 def _is_credential(path: Path) -> bool:

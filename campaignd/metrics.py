@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from campaignd.model import Outcome
+from campaignd.model import Outcome, SuppressionReason
 
 registry: Final = CollectorRegistry()
 ProcessCollector(registry=registry)
@@ -21,6 +21,25 @@ _outcomes: Final = Counter(
     registry=registry,
 )
 outcomes: Final = {outcome: _outcomes.labels(outcome.label) for outcome in Outcome}
+
+_suppressed: Final = Counter(
+    "campaignd_suppressed",
+    "Recipients not written to because they are suppressed, by the reason for it.",
+    ["reason"],
+    registry=registry,
+)
+suppressed: Final = {reason.value: _suppressed.labels(reason.label) for reason in SuppressionReason}
+
+bounces: Final = Counter(
+    "campaignd_bounces",
+    "Final refusals committed to the ledger, by class and by the relay that brought them.",
+    ["bounce", "relay"],
+    registry=registry,
+)
+brakes: Final = Counter(
+    "campaignd_brakes", "Campaigns that this host paused by its brakes.", ["cause"],
+    registry=registry,
+)  # fmt: skip
 
 claimed: Final = Counter(
     "campaignd_claimed", "Attempts claimed before sending (R2, R6).", registry=registry
@@ -45,7 +64,7 @@ ambiguous: Final = Counter(
 )
 outages: Final = Counter(
     "campaignd_outages",
-    "Failed exchanges with MySQL, Redis or a relay, logged or not.",
+    "Failed exchanges with MySQL, Redis, a relay or a webhook's provider, logged or not.",
     ["what"],
     registry=registry,
 )
@@ -63,6 +82,9 @@ turns_used: Final = Gauge(
 turns_capacity: Final = Gauge(
     "campaignd_claimed_unrecorded_limit", "Bound of the above.", registry=registry
 )
+unsigned: Final = Gauge(
+    "campaignd_unsigned", "Composed messages waiting for their signature.", registry=registry
+)
 queued: Final = Gauge("campaignd_queued", "Composed messages waiting for a session.",
     registry=registry)  # fmt: skip
 in_flight: Final = Gauge("campaignd_in_flight", "Messages in a session.", registry=registry)
@@ -75,6 +97,40 @@ loop_lag_seconds: Final = Gauge(
     "campaignd_loop_lag_seconds", "How late the event loop ran a timer, last second's worst.",
     registry=registry,
 )  # fmt: skip
+
+unsubscribes: Final = Counter(
+    "campaignd_unsubscribes",
+    "Uses of unsubscribe links by POST, and links that are not ours, by what became of them.",
+    ["result"],
+    registry=registry,
+)
+webhook_notices: Final = Counter(
+    "campaignd_webhook_notices",
+    "Bounces, complaints and unsubscribes that providers told of, by what became of them.",
+    ["webhook", "result"],
+    registry=registry,
+)
+webhook_refused: Final = Counter(
+    "campaignd_webhook_refused",
+    "Requests to webhooks that were not the provider's, or not what it sends.",
+    ["webhook", "reason"],
+    registry=registry,
+)
+web_limited: Final = Counter(
+    "campaignd_web_limited", "Requests of the web that were answered 429.", registry=registry
+)
+web_budgets: Final = Gauge(
+    "campaignd_web_budgets",
+    "Clients and links whose requests are being counted; bounded by 10,000.",
+    registry=registry,
+)
+
+received: Final = Counter(
+    "campaignd_received",
+    "Mail that came back to `campaignd receive`, by what it is and what became of it.",
+    ["kind", "result"],
+    registry=registry,
+)
 
 
 def exposition() -> bytes:

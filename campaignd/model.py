@@ -7,6 +7,7 @@ is slotted or a tuple.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -52,6 +53,22 @@ class CampaignState(enum.StrEnum):
     PAUSED = "paused"
     CANCELLED = "cancelled"
     FINISHED = "finished"
+
+
+class SuppressionReason(enum.IntEnum):
+    """Why an address must not be written to; the greater, the stronger. The numbers are stored:
+    never renumber."""
+
+    IMPORTED = 1
+    BOUNCED = 2
+    MANUAL = 3
+    UNSUBSCRIBED = 4
+    COMPLAINED = 5
+
+    @property
+    def label(self) -> str:
+        """The name that people see, in lower case."""
+        return self.name.lower()
 
 
 class UnknownPolicy(enum.StrEnum):
@@ -100,16 +117,25 @@ class SendRight:
         self.deadline = deadline
 
 
+Sign = Callable[[bytes, bytes, int], bytes]
+"""See `Job`."""
+
+
 class Job:
     """One attempt to deliver one composed message, on its way through a lane.
 
     `sender` and `recipient` are the bare mailboxes of MAIL and RCPT (`sender` may be empty),
     checked by the composer: no CR, LF, NUL, space or angle bracket. `message` is the content
-    with CRLF line ends, already dot-stuffed, ending in CRLF.CRLF. `eight_bit` says that
+    with CRLF line ends, already dot-stuffed, but for its end `tail`, which the jobs of a campaign
+    share and which is mostly empty: together they end in CRLF.CRLF. `eight_bit` says that
     `message` has octets above 127; `recode` composes it anew without them, for a session that
     does not offer 8BITMIME. `smtputf8` says that an address or header needs RFC 6531.
+    `sign` is what is left to do before it may be sent, by any thread: it takes `message`, `tail`
+    and seconds of the epoch, and returns the signed `message`; None for nothing.
     `owner` is the shard run that gets the result; lanes do not look into it.
     `returns` counts how often a lane handed the job back without having attempted it.
+    `read_at` is when its recipient was last seen not to be suppressed, in seconds of
+    `time.monotonic()`; infinity for a job that no suppression concerns.
     """
 
     __slots__ = (
@@ -118,13 +144,16 @@ class Job:
         "maybe_duplicate",
         "message",
         "owner",
+        "read_at",
         "recipient",
         "recode",
         "returns",
         "right",
         "sender",
         "seq",
+        "sign",
         "smtputf8",
+        "tail",
     )
 
     def __init__(
@@ -140,6 +169,8 @@ class Job:
         eight_bit: bool = False,
         smtputf8: bool = False,
         recode: Callable[[], bytes] | None = None,
+        sign: Sign | None = None,
+        tail: bytes = b"",
     ) -> None:
         self.owner = owner
         self.right = right
@@ -152,7 +183,10 @@ class Job:
         self.eight_bit = eight_bit
         self.smtputf8 = smtputf8
         self.recode = recode
+        self.sign = sign
+        self.tail = tail
         self.returns = 0
+        self.read_at = math.inf
 
 
 class Verdict(NamedTuple):

@@ -9,7 +9,7 @@ from campaignd.errors import LeaseOutage, UsageError
 from campaignd.lease.peers import Peers
 from campaignd.model import CampaignState
 from campaignd.status import News, Standing, hosts_from, standing
-from campaignd.store import campaigns
+from campaignd.store import campaigns, feedback
 from campaignd.store import standing as work
 from campaignd.store.db import Database
 
@@ -38,10 +38,17 @@ class Question(NamedTuple):
         now = time.time()
         left = await work.left(db, ids, now)
         found = await campaigns.counts(db, ids)
+        later = await feedback.counts(db, ids)
         asked = any(summary.campaign.state in _HOSTS_MATTER for summary in found.values())
         heard = await news(peers) if asked else News()
         return [
-            standing(found[number], left.get(number, work.NO_WORK), heard, now)
+            standing(
+                found[number],
+                left.get(number, work.NO_WORK),
+                heard,
+                now,
+                later.get(number, feedback.NO_EVENTS),
+            )
             for number in ids
             if number in found
         ]

@@ -5,9 +5,12 @@ Reads the audience as `enqueue` does, without a database.
 
 from __future__ import annotations
 
+import re
 import time
+from base64 import b64encode
 from collections.abc import Sequence
 from email import message_from_bytes
+from email.message import Message
 from email.policy import default as reading
 from typing import Any, Final, NamedTuple
 
@@ -18,12 +21,17 @@ from campaignd.audience.rows import NO_ROWS, Rows
 from campaignd.audience.source import FileSource, opened
 from campaignd.compose.composer import Composed, Composer
 from campaignd.compose.headers import date_header
+from campaignd.compose.links import Links
 from campaignd.compose.spec import CampaignSpec
 from campaignd.errors import CampaignError, RowError, UsageError
 from campaignd.wording import plural
 
 UNFILED: Final = 0
-"""Stands for a campaign's id where there is no campaign; real ones begin with 1."""
+"""Stands for a campaign's id where there is no campaign; real ones begin with 1. A token with it
+unsubscribes nobody."""
+
+_SEQ_BITS: Final = 16
+"""What a token has room for; rows of an input may be more."""
 
 _SHOWN_HEADERS: Final = ("From", "Reply-To", "To", "Subject", "Date", "Message-ID")
 
@@ -69,16 +77,18 @@ def _picked(rows: Rows, number: int, fields: Sequence[str]) -> Picked:
     return Picked(number, mailbox, fields, orjson.loads(values))
 
 
-def compose(spec: CampaignSpec, picked: Picked, *, run: int = 0) -> tuple[Composed, bytes]:
-    """The message, and the envelope's sender. Another `run` gives another Message-ID.
+def compose(
+    spec: CampaignSpec, picked: Picked, *, links: Links | None = None, run: int = 0
+) -> Composed:
+    """The message. Another `run` gives another Message-ID.
 
     Raises TemplateError, and CampaignError if this recipient would be rejected.
     """
-    composer = Composer(spec, UNFILED, picked.fields)
+    composer = Composer(spec, UNFILED, picked.fields, links)
     try:
-        composed = composer.compose(
+        return composer.compose(
             run,
-            picked.number,
+            picked.number % 2**_SEQ_BITS,
             picked.address,
             picked.values,
             date=date_header(time.time()),
@@ -86,7 +96,6 @@ def compose(spec: CampaignSpec, picked: Picked, *, run: int = 0) -> tuple[Compos
         )
     except RowError as error:
         raise CampaignError(f"{picked.address} would be rejected: {error}") from None
-    return composed, composer.envelope_sender
 
 
 def content(message: bytes) -> bytes:
@@ -108,6 +117,33 @@ def readable(message: bytes) -> str:
     for part in parsed.walk():
         if part.is_multipart():
             continue
-        text = part.get_content().replace("\r\n", "\n").rstrip("\n")
+        if part.get_content_disposition() is None:
+            text = part.get_content().replace("\r\n", "\n").rstrip("\n")
+        else:
+            size = len(_octets(part))
+            text = f"{part.get_content_disposition()} {part.get_filename()}, {size:,} octets"
         pieces.append(f"--- {part.get_content_type()}\n{text}")
     return "\n\n".join(pieces) + "\n"
+
+
+def page(message: bytes) -> str | None:
+    """The HTML of a message (RFC 5322) with its inline images in it, for a browser; None if it
+    has none."""
+    parsed = message_from_bytes(message, policy=reading)
+    body = parsed.get_body(("html",))
+    if body is None:
+        return None
+    html: str = body.get_content()
+    for part in parsed.walk():
+        if part["Content-ID"]:
+            cid = re.escape(str(part["Content-ID"]).strip("<>"))
+            data = b64encode(_octets(part)).decode("ascii")
+            html = re.sub(
+                rf"cid:{cid}(?=[\s\"'<>)])", f"data:{part.get_content_type()};base64,{data}", html
+            )
+    return html
+
+
+def _octets(part: Message) -> bytes:
+    data = part.get_payload(decode=True)
+    return data if isinstance(data, bytes) else b""

@@ -8,7 +8,9 @@ import time
 from typing import Final
 
 from campaignd.compose.composer import Composed
+from campaignd.compose.spec import CampaignSpec, split_mailbox
 from campaignd.config import Config
+from campaignd.dkim import load_keys
 from campaignd.errors import RelayOutage, UsageError
 from campaignd.model import Job, SendRight, Verdict
 from campaignd.net.pool import Pool
@@ -40,7 +42,20 @@ class _One:
         return 0 if self._job is None else 1
 
 
-async def deliver(config: Config, sender: bytes, recipient: str, composed: Composed) -> Verdict:
+def signed(config: Config, spec: CampaignSpec, composed: Composed) -> Composed:
+    """The same message, signed by the keys that sign the campaign, if there are any.
+
+    Raises ConfigError for a key that cannot be used.
+    """
+    domain = split_mailbox(spec.sender)[1].rpartition("@")[2]
+    signer = load_keys(config).signer(domain, spec.account)
+    if signer is None:
+        return composed
+    message = signer.sign(composed.message, composed.tail, int(time.time()))
+    return composed._replace(message=message)
+
+
+async def deliver(config: Config, recipient: str, composed: Composed) -> Verdict:
     """One attempt through the first relay that takes connections; its outcome, whatever it is.
 
     `composed` must be without octets above 127, but for an SMTPUTF8 address. Raises RelayOutage
@@ -54,12 +69,13 @@ async def deliver(config: Config, sender: bytes, recipient: str, composed: Compo
         1,
         1,
         False,
-        sender,
+        composed.sender,
         recipient.encode(),
         composed.message,
         composed.eight_bit,
         composed.smtputf8,
         lambda: composed.message,
+        tail=composed.tail,
     )
     verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
 

@@ -9,5 +9,11 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def cell(text: str) -> str:
-    """The text, with an apostrophe in front if it would be a formula."""
-    return "'" + text if text.startswith(_FORMULA) else text
+    """The text, with an apostrophe in front if it would be a formula, or would be without some
+    that it has in front already."""
+    return "'" + text if text.lstrip("'").startswith(_FORMULA) else text
+
+
+def uncell(text: str) -> str:
+    """What `cell` was given to return this."""
+    return text[1:] if text.startswith("'") and cell(text) != text else text

@@ -13,6 +13,7 @@ import msgspec
 
 from campaignd.model import CampaignState, Counts
 from campaignd.store.campaigns import CampaignSummary
+from campaignd.store.feedback import NO_EVENTS, EventCounts
 from campaignd.store.standing import Work
 from campaignd.wording import duration, moment, plural, relative
 
@@ -76,6 +77,8 @@ class Standing(NamedTuple):
     """Results a second, over all hosts."""
     eta_seconds: float | None
     """Until nothing is pending at this rate; None when that cannot be told."""
+    events: EventCounts = NO_EVENTS
+    """What came after the outcomes, which it does not change."""
 
     def facts(self) -> dict[str, Any]:
         """As `status --json` prints it. Times are epoch seconds."""
@@ -90,6 +93,7 @@ class Standing(NamedTuple):
             "maybe_duplicates": self.summary.maybe_duplicates,
             "rate": round(self.rate, 1),
             "eta_seconds": None if self.eta_seconds is None else round(self.eta_seconds, 1),
+            "events": self.events._asdict(),
             "key": campaign.key,
             "input_rows": campaign.input_rows,
             "invalid_rows": campaign.invalid_rows,
@@ -112,14 +116,24 @@ def hosts_from(reports: Mapping[str, Mapping[str, Any]]) -> list[Host]:
     return found
 
 
-def standing(summary: CampaignSummary, work: Work, news: News, now: float) -> Standing:
+def standing(
+    summary: CampaignSummary,
+    work: Work,
+    news: News,
+    now: float,
+    events: EventCounts = NO_EVENTS,
+) -> Standing:
     """`now` is epoch seconds."""
     campaign = summary.campaign
     rate = 0.0
     if campaign.state is not CampaignState.FINISHED:
         rate = sum((host.rates.get(campaign.id, 0.0) for host in news.hosts), 0.0)
     return Standing(
-        summary, reason(summary, work, news, now), rate, _eta(campaign.state, summary.counts, rate)
+        summary,
+        reason(summary, work, news, now),
+        rate,
+        _eta(campaign.state, summary.counts, rate),
+        events,
     )
 
 

@@ -9,6 +9,7 @@ from benchmarks.scenarios import (
     curves,
     database,
     delay,
+    dkim,
     enqueue,
     fairness,
     idle,
@@ -18,6 +19,7 @@ from benchmarks.scenarios import (
     scale,
     scale_out,
     slow_dot,
+    suppressions,
     tls,
 )
 
@@ -25,12 +27,14 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     peers.SCENARIO,
     slow_dot.SCENARIO,
     tls.SCENARIO,
+    dkim.SCENARIO,
     scale_out.SCENARIO,
     scale.SCENARIO,
     fairness.SCENARIO,
     pause.SCENARIO,
     enqueue.SCENARIO,
     database.SCENARIO,
+    suppressions.SCENARIO,
     idle.SCENARIO,
     profile.SCENARIO,
     delay.SCENARIO,  # these two last: they change the network of the process

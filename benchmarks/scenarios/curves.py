@@ -123,6 +123,7 @@ SCENARIO: Final = Scenario(
         options.number("--far-sessions", 1_000, "To the distant receivers."),
         options.number("--points", 10, "Of each curve at the most."),
     ],
+    full={"count": 25_000},
     smoke={"count": 20, "sessions": 5, "far_sessions": 5, "points": 1},
     prepare=_prepare,
 )

@@ -122,5 +122,6 @@ SCENARIO: Final = Scenario(
         ),
     ],
     prepare=enter,
+    full={"count": 100_000},
     smoke={"count": 400, "sessions": 40, "repetitions": 1, "rtt": 10, "alone": 20},
 )

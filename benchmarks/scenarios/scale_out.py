@@ -39,10 +39,19 @@ def measure(
             Finding(
                 what="two daemons against one",
                 unit="times",
-                values=relative([run.rate for run in runs[two]], [run.rate for run in runs[one]]),
+                values=relative(*([run.rate for run in runs[n]] for n in (two, one))),
                 at_least=1.9,
             ),
-            Finding(what="two daemons", unit="messages/s", values=[run.rate for run in runs[two]]),
+            Finding(
+                what="two daemons against one, steady",
+                unit="times",
+                values=relative(*([run.steady_rate for run in runs[n]] for n in (two, one))),
+            ),
+            Finding(
+                what="two daemons, steady",
+                unit="messages/s",
+                values=[run.steady_rate for run in runs[two]],
+            ),
         ],
         runs,
     )

@@ -32,9 +32,16 @@ PLAIN: Final = (
     r"@(?:[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+\.)++[A-Za-z]{2,}+\Z)"
 )
 """Most addresses, if they have at most PLAIN_OCTETS in all, so that no part is too long, and no
-`xn--`. Means the same to Python, PCRE (MariaDB) and ICU (MySQL), once their `\\z` is put for
-Python's `\\Z`."""
+`xn--`."""
 PLAIN_OCTETS: Final = 64
+
+NORMAL: Final = (
+    rf"(?-i:\A{_ATEXT}++(?:\.{_ATEXT}++)*+"
+    r"@(?:[a-z0-9]++(?:-[a-z0-9]++)*+\.)++[a-z]{2,}+\Z)"
+)
+"""Those of PLAIN that are stored as they are: the domain is in lower case and has no `--`, and so
+no `xn--`. Means the same to Python, PCRE (MariaDB) and ICU (MySQL), once their `\\z` is put for
+Python's `\\Z`."""
 
 _PLAIN: Final = re.compile(PLAIN)
 

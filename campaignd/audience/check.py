@@ -9,6 +9,7 @@ from typing import Final
 import orjson
 
 from campaignd.compose.composer import Composer
+from campaignd.compose.links import Links
 from campaignd.compose.spec import CampaignSpec
 from campaignd.errors import CampaignError, RowError
 from campaignd.store.audience import Recipient
@@ -19,13 +20,18 @@ ROWS: Final = 20
 _DATE: Final = b"Thu, 01 Jan 1970 00:00:00 +0000"
 
 
-def check(spec: CampaignSpec, fields: Sequence[str], recipients: Iterable[Recipient]) -> None:
+def check(
+    spec: CampaignSpec,
+    links: Links | None,
+    fields: Sequence[str],
+    recipients: Iterable[Recipient],
+) -> None:
     """Compiles the campaign for these fields and composes it for the first ROWS recipients.
 
     One that lacks a field is no fault of the campaign; if all do, it is. Raises TemplateError if
     the templates do not fit the fields, CampaignError if no recipient can be composed.
     """
-    composer = Composer(spec, 0, fields)
+    composer = Composer(spec, 0, fields, links)
     reason, composed = None, 0
     for seq, (_, _, mailbox, values) in enumerate(islice(recipients, ROWS), 1):
         try:

@@ -19,6 +19,7 @@ from campaignd.audience.prepare import prepare
 from campaignd.audience.rejects import RejectsFile
 from campaignd.audience.rows import joined
 from campaignd.audience.source import HEAD_OCTETS, FileSource, QuerySource, Source, opened
+from campaignd.compose.links import Links
 from campaignd.compose.spec import CampaignSpec, encode_spec
 from campaignd.errors import CampaignError, StoreOutage, UsageError
 from campaignd.model import CampaignState
@@ -55,6 +56,7 @@ class _Order(NamedTuple):
 
     db: Database
     spec: CampaignSpec
+    links: Links | None
     key: str | None
     at: float | None
     draft: bool
@@ -73,6 +75,7 @@ async def enqueue(
     spec: CampaignSpec,
     source: Source,
     *,
+    links: Links | None = None,
     key: str | None = None,
     at: float | None = None,
     draft: bool = False,
@@ -86,7 +89,8 @@ async def enqueue(
     With a `key`, a repeated call goes on where a killed one stopped, or reports what is there.
     Without one, whatever fails leaves nothing behind. Rejected rows go to `rejects_path`, by
     default a file named after the source in the working directory. `progress` is called after
-    each batch with the input rows and, for a file, the octets done.
+    each batch with the input rows and, for a file, the octets done. `links` are those that the
+    messages will have.
 
     Raises UsageError (also CampaignError and TemplateError: then nothing is left behind) and
     StoreOutage.
@@ -94,7 +98,7 @@ async def enqueue(
     begun = time.monotonic()
     _check_request(key, at, draft, clock())
     rejects = RejectsFile(rejects_path or Path(f"{source.label}.rejects.csv"))
-    order = _Order(db, spec, key, at, draft, rejects, clock, progress)
+    order = _Order(db, spec, links, key, at, draft, rejects, clock, progress)
     try:
         if isinstance(source, FileSource):
             result = await _enqueue_file(order, source)
@@ -108,7 +112,7 @@ async def enqueue(
 async def _enqueue_file(order: _Order, source: FileSource) -> EnqueueResult:
     with opened(source) as data:
         await data.read_head()
-        checked = _first_look(order.spec, source, data.head)
+        checked = _first_look(order, source, data.head)
 
         async def load(campaign: int, done: Progress, fields: list[str]) -> Progress:
             loader = Loader(order.db, campaign, done)
@@ -117,7 +121,7 @@ async def _enqueue_file(order: _Order, source: FileSource) -> EnqueueResult:
                 source.reader(fields),
                 loader,
                 order.rejects,
-                check=None if checked else functools.partial(check, order.spec),
+                check=None if checked else functools.partial(check, order.spec, order.links),
                 report=order.report,
                 clock=order.clock,
             )
@@ -129,7 +133,7 @@ async def _enqueue_file(order: _Order, source: FileSource) -> EnqueueResult:
 
 async def _enqueue_query(order: _Order, source: QuerySource) -> EnqueueResult:
     query = await queries.inspect(order.db, source.query)
-    check(order.spec, query.fields, ())
+    check(order.spec, order.links, query.fields, ())
 
     async def load(campaign: int, done: Progress, fields: list[str]) -> Progress:
         # The query may yield other rows now than before: there is nothing to go on from.
@@ -139,7 +143,7 @@ async def _enqueue_query(order: _Order, source: QuerySource) -> EnqueueResult:
             campaign,
             query,
             order.rejects,
-            check=functools.partial(check, order.spec),
+            check=functools.partial(check, order.spec, order.links),
             report=order.report,
             clock=order.clock,
         )
@@ -148,7 +152,7 @@ async def _enqueue_query(order: _Order, source: QuerySource) -> EnqueueResult:
     return await _enqueue(order, fingerprint.hexdigest(), load)
 
 
-def _first_look(spec: CampaignSpec, source: FileSource, head: bytes) -> bool:
+def _first_look(order: _Order, source: FileSource, head: bytes) -> bool:
     """Tries the header, the templates and the first recipients before anything is stored; says
     whether there were recipients to try."""
     reader = source.reader([])
@@ -157,7 +161,7 @@ def _first_look(spec: CampaignSpec, source: FileSource, head: bytes) -> bool:
         parts.append(reader.finish())
     recipients = prepare(joined(parts)).recipients
     if reader.fields or recipients:
-        check(spec, reader.fields, recipients.values())
+        check(order.spec, order.links, reader.fields, recipients.values())
     return bool(recipients)
 
 

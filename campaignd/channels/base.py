@@ -21,6 +21,11 @@ class CompiledCampaign(Protocol):
     @property
     def retry(self) -> RetryPolicy: ...
 
+    @property
+    def shared_octets(self) -> int:
+        """Of memory that the files take which all messages carry."""
+        ...
+
     def job(
         self,
         owner: object,
@@ -68,7 +73,7 @@ class Channel(Protocol):
         ...
 
     def reconfigure(self, config: Config) -> None:
-        """Takes over new limits and relays."""
+        """Takes over new limits, relays and keys. Raises ConfigError, and then changes nothing."""
         ...
 
     def report(self) -> list[dict[str, Any]]:

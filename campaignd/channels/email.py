@@ -9,7 +9,10 @@ from typing import Any
 
 from campaignd import metrics
 from campaignd.compose import Composer, date_header, decode_spec
+from campaignd.compose.links import load_links
+from campaignd.compose.spec import split_mailbox
 from campaignd.config import Config
+from campaignd.dkim import Signer, load_keys
 from campaignd.model import Job, RetryPolicy, SendRight, UnknownPolicy
 from campaignd.net.jobs import JobSource, Report
 from campaignd.net.pool import Pool
@@ -19,11 +22,15 @@ class EmailCampaign:
     """See base.CompiledCampaign."""
 
     def __init__(self, composer: Composer, policy: UnknownPolicy, retry: RetryPolicy,
-                 offers_eight_bit: Callable[[], bool]) -> None:  # fmt: skip
+                 offers_eight_bit: Callable[[], bool],
+                 find_signer: Callable[[], Signer | None]) -> None:  # fmt: skip
         self.policy = policy
         self.retry = retry
+        self.shared_octets = composer.shared_octets
         self._composer = composer
         self._offers_eight_bit = offers_eight_bit
+        self._find_signer = find_signer
+        self._signer: Signer | None = None
         self._second = 0
         self._date = b""
 
@@ -42,13 +49,14 @@ class EmailCampaign:
         second = int(time.time())
         if second != self._second:
             self._second, self._date = second, date_header(second)
+            self._signer = self._find_signer()  # keys change with the configuration
         compose = self._composer.compose
-        date = self._date
-        composed = compose(
-            shard, seq, address, values, date=date, eight_bit=self._offers_eight_bit()
-        )
+        date, signer = self._date, self._signer
+        # What is signed must not be recoded on its way (RFC 6376, 5.3).
+        eight_bit = signer is None and self._offers_eight_bit()
+        composed = compose(shard, seq, address, values, date=date, eight_bit=eight_bit)
         recode: Callable[[], bytes] | None = None
-        if composed.eight_bit:
+        if composed.eight_bit and signer is None:
             recode = partial(self._recode, shard, seq, address, values, date)
         return Job(
             owner,
@@ -56,12 +64,14 @@ class EmailCampaign:
             seq,
             attempt,
             maybe_duplicate,
-            self._composer.envelope_sender,
+            composed.sender,
             address.encode(),
             composed.message,
             composed.eight_bit,
             composed.smtputf8,
             recode,
+            None if signer is None else signer.sign,
+            composed.tail,
         )
 
     def _recode(
@@ -72,22 +82,26 @@ class EmailCampaign:
 
 
 class EmailChannel:
-    """See base.Channel."""
+    """See base.Channel. Raises ConfigError for a key that cannot be used."""
 
     def __init__(self, config: Config, source: JobSource, report: Report, *, host: str) -> None:
         self._pool = Pool(config, source, report, host=host)
         self._capacity = _connections(config)
+        self._links = load_links(config)
+        self._keys = load_keys(config)
         self.wake = self._pool.wake
         self.abort = self._pool.abort
 
     def compile(self, campaign: int, spec: bytes, fields: Sequence[str]) -> EmailCampaign:
         """See base.Channel."""
         decoded = decode_spec(spec)
+        domain = split_mailbox(decoded.sender)[1].rpartition("@")[2]
         return EmailCampaign(
-            Composer(decoded, campaign, fields),
+            Composer(decoded, campaign, fields, self._links),
             decoded.unknown,
             decoded.retry,
             lambda: self._pool.eight_bit,
+            lambda: self._keys.signer(domain, decoded.account),
         )
 
     @property
@@ -111,7 +125,9 @@ class EmailChannel:
 
     def reconfigure(self, config: Config) -> None:
         """See base.Channel."""
+        keys = load_keys(config)
         self._pool.reconfigure(config)
+        self._keys = keys
         self._capacity = _connections(config)
 
     def report(self) -> list[dict[str, Any]]:

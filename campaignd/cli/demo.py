@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -19,9 +20,11 @@ from rich.text import Text
 
 from campaignd.cli import tables
 from campaignd.demo import stage as stages
+from campaignd.demo.answers import bounce, one_click_url, unsubscribe
 from campaignd.demo.follow import LOOK_SECONDS, until_finished
 from campaignd.demo.reconcile import Agreement, reconcile
 from campaignd.demo.stage import Stage
+from campaignd.errors import UsageError
 from campaignd.preview import readable
 from campaignd.status import Standing
 from campaignd.wording import plural
@@ -43,8 +46,9 @@ PLAIN_SECONDS: Final = 1.0
 )
 @click.option("--keep", is_flag=True, help="Leave the demo's files in a folder, and name it.")
 def demo(count: int, keep: bool) -> int:
-    """Sends a personalised campaign between private servers, and proves that the ledger and the
-    receiver agree. Needs no configuration and touches nothing of yours.
+    """Sends a personalised, signed campaign between private servers, and proves that the ledger and
+    the receiver agree. Then one recipient unsubscribes and one turns out not to exist. Needs no
+    configuration and touches nothing of yours.
 
     Exit status 0 only if they agree exactly.
     """
@@ -68,6 +72,8 @@ def _play(stage: Stage, console: Console) -> Agreement:
         return stage.command(*words).decode()
 
     run("migrate")
+    said = run("lint", stages.CAMPAIGN, "--recipients", stages.RECIPIENTS)
+    console.print(said.splitlines()[-1])
     for name in DAEMONS:
         console.print(Text(f"$ {stage.shown('run', '--name', name)} &", style="bold"))
         stage.start_daemon(name)
@@ -75,12 +81,44 @@ def _play(stage: Stage, console: Console) -> Agreement:
     campaign = int(run("enqueue", stages.CAMPAIGN, *source))
     with _progress(stage.audience.recipients, console) as show:
         last = asyncio.run(until_finished(stage, campaign, show))
-    stage.stop_daemons()
+    servers = {command: _serve(stage, command, console) for command in ("web", "receive")}
+    message = stage.kept()
+    back = _come_back(stage, message, servers) if message else []
+    stage.stop_processes()
     words = ("outcomes", str(campaign), "--format", "jsonl")
     console.print(Text(f"$ {stage.shown(*words)}", style="bold"))
     agreement = reconcile(stage.lines(*words), stage.arrived())
     _summarise(stage, last, agreement, console)
+    if message:
+        body = Text(readable(message).rstrip())
+        console.print(Panel(body, title=f"what {stage.audience.shown} got", width=86))
+    for address, how in back:
+        console.print(Text(f"{address} {how}"))
+        listed = run("suppress", "list", "--account", stages.ACCOUNT, address)
+        console.print(Text(listed.rstrip()))
+    _conclude(agreement, console)
     return agreement
+
+
+def _serve(stage: Stage, command: str, console: Console) -> tuple[str, int]:
+    console.print(Text(f"$ {stage.shown(command)} &", style="bold"))
+    return stage.start_server(command)
+
+
+def _come_back(
+    stage: Stage, message: bytes, servers: dict[str, tuple[str, int]]
+) -> list[tuple[str, str]]:
+    """Plays the part of two recipients; says who they are and what happened."""
+    url = one_click_url(message)
+    status = unsubscribe(url, *servers["web"])
+    if status != HTTPStatus.OK:
+        raise UsageError(f"POST {url}: {status}")
+    gone = next(arrived for arrived in stage.arrived() if arrived.recipient != stage.audience.shown)
+    bounce(gone.sender, gone.recipient, *servers["receive"])
+    return [
+        (stage.audience.shown, "unsubscribed by the link in List-Unsubscribe:"),
+        (gone.recipient, "turned out not to exist; the message came back to its return path:"),
+    ]
 
 
 @contextmanager
@@ -123,7 +161,7 @@ def _plain_progress() -> Callable[[Standing], None]:
 
 
 def _summarise(stage: Stage, last: Standing, agreement: Agreement, console: Console) -> None:
-    counts, audience = last.summary.counts, stage.audience
+    counts = last.summary.counts
     campaign = last.summary.campaign
     took = (campaign.finished_at or 0.0) - (campaign.started_at or 0.0)
     seconds = Counter(int(message.at) for message in stage.arrived())
@@ -138,10 +176,9 @@ def _summarise(stage: Stage, last: Standing, agreement: Agreement, console: Cons
         f"\n{plural(campaign.invalid_rows, 'row')} had no valid address and"
         f" {campaign.duplicate_rows:,} were duplicates ({stages.REJECTS} has line and reason)."
     )
-    message = stage.kept()
-    if message:
-        body = Text(readable(message).rstrip())
-        console.print(Panel(body, title=f"what {audience.shown} got", width=86))
+
+
+def _conclude(agreement: Agreement, console: Console) -> None:
     if agreement.exact:
         console.print(
             f"The ledger and the sink agree: each of the {agreement.accepted:,} accepted messages"

@@ -18,12 +18,15 @@ from campaignd.audience.load import EnqueueResult
 from campaignd.audience.load import enqueue as load_audience
 from campaignd.audience.source import FileSource, Format, QuerySource, Source
 from campaignd.cli.backends import store, wake
+from campaignd.cli.lint import line
 from campaignd.cli.moments import moment_option
 from campaignd.cli.settings import Settings, pass_settings
 from campaignd.compose.campaign import load_campaign
+from campaignd.compose.links import trial_links
 from campaignd.compose.spec import CampaignSpec
 from campaignd.config import Config
-from campaignd.errors import UsageError
+from campaignd.errors import CampaignError, UsageError
+from campaignd.lint import Finding, Level, offline
 from campaignd.model import CampaignState
 from campaignd.store import campaigns
 from campaignd.wording import moment, plural, relative
@@ -64,6 +67,7 @@ GRACE_SECONDS: Final = 90.0
     type=click.Path(path_type=Path),
     help="Where unusable rows go; default: the input's name with .rejects.csv, in this folder.",
 )
+@click.option("--no-lint", is_flag=True, help="Enqueue it whatever `lint` says.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON, not just the id.")
 @pass_settings
 def enqueue(
@@ -76,12 +80,14 @@ def enqueue(
     draft: bool,
     key: str | None,
     rejects: Path | None,
+    no_lint: bool,
     as_json: bool,
 ) -> None:
     """Freezes the audience of a campaign and starts it. Prints its id.
 
     Nothing is sent before the whole audience is stored. The templates are tried on the first
-    recipients before that. A bad row goes to the rejects file and stops nothing.
+    recipients before that, and a campaign in which `lint` finds an error is refused. A bad row
+    goes to the rejects file and stops nothing.
     """
     if (recipients is None) == (query is None):
         raise click.UsageError("give either --recipients FILE or --query SQL")
@@ -90,10 +96,26 @@ def enqueue(
     source = QuerySource(query) if query is not None else FileSource(recipients or "-", form)
     config = settings.load()
     spec = load_campaign(file)
+    warnings = [] if no_lint else _lint(spec, config)
     request = _Request(spec, source, key, at, draft, rejects)
     with _progress(source) as report:
         result = uvloop.run(_enqueue(config, request, report))
+    for warning in warnings:
+        click.echo(f"warning: {line(warning)}", err=True)
     _tell(result, at, as_json)
+
+
+def _lint(spec: CampaignSpec, config: Config) -> list[Finding]:
+    """The warnings. Raises CampaignError, one for each error, if there are errors."""
+    found = offline(spec, config)
+    errors = [
+        CampaignError(f"{line(finding)}; or use --no-lint")
+        for finding in found
+        if finding.rule.level is Level.ERROR
+    ]
+    if errors:
+        raise ExceptionGroup("lint", errors)
+    return found
 
 
 class _Request(NamedTuple):
@@ -116,7 +138,15 @@ async def _enqueue(config: Config, request: _Request, report: Report | None) -> 
                 f"--at: {moment(at)} was {relative(at, now)}; leave it out to start at once"
             )
         result = await load_audience(
-            db, spec, source, key=key, at=at, draft=draft, rejects_path=rejects, progress=report
+            db,
+            spec,
+            source,
+            links=trial_links(config),
+            key=key,
+            at=at,
+            draft=draft,
+            rejects_path=rejects,
+            progress=report,
         )
     if result.state is CampaignState.RUNNING and not result.existed:
         trouble = await wake(config, result.id)

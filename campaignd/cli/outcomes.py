@@ -18,6 +18,7 @@ from campaignd.cli.settings import Settings, campaign_argument, pass_settings
 from campaignd.config import Config
 from campaignd.errors import RowError, UsageError
 from campaignd.model import Outcome
+from campaignd.smtp.bounces import Bounce, classify
 from campaignd.spreadsheet import cell
 from campaignd.store import campaigns
 from campaignd.store import outcomes as ledger
@@ -31,11 +32,13 @@ COLUMNS: Final = (
     "code",
     "enhanced",
     "response",
+    "bounce",
     "attempt",
     "at",
     "host",
     "relay",
     "maybe_duplicate",
+    "events",
 )
 
 
@@ -45,6 +48,11 @@ COLUMNS: Final = (
     "--outcome",
     type=click.Choice([outcome.label for outcome in Outcome]),
     help="Only attempts that came to this.",
+)
+@click.option(
+    "--bounce",
+    type=click.Choice([bounce.value for bounce in Bounce]),
+    help="Only attempts that were refused for this kind of reason.",
 )
 @click.option("--address", metavar="ADDRESS", help="Only attempts at this recipient.")
 @click.option(
@@ -57,15 +65,21 @@ COLUMNS: Final = (
 )
 @pass_settings
 def outcomes(
-    settings: Settings, campaign: int, outcome: str | None, address: str | None, form: str
+    settings: Settings,
+    campaign: int,
+    outcome: str | None,
+    bounce: str | None,
+    address: str | None,
+    form: str,
 ) -> None:
     """Prints a line for each recorded attempt, in the order of the audience.
 
     Recipients who are still pending have none. A recipient's outcome is `accepted` if any attempt
-    was, else that of the last attempt.
+    was, else that of the last attempt. Bounces, complaints and unsubscribes that came later are in
+    `events`, on the last line of their recipient.
     """
     wanted = None if outcome is None else Outcome[outcome.upper()]
-    asyncio.run(_print(settings.load(), campaign, wanted, address, form))
+    asyncio.run(_print(settings.load(), campaign, wanted, bounce, address, form))
 
 
 def to_jsonl(lines: Sequence[Line]) -> bytes:
@@ -83,9 +97,12 @@ def to_csv(lines: Sequence[Line]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     for line in lines:
-        address, outcome, code, enhanced, response, *rest, marked = _values(line)
+        address, outcome, code, enhanced, response, *rest, marked, events = _values(line)
         marked = "true" if marked else "false"
-        writer.writerow((cell(address), outcome, code, enhanced, cell(response), *rest, marked))
+        told = "; ".join(" ".join(filter(None, event.values())) for event in events)
+        writer.writerow(
+            (cell(address), outcome, code, enhanced, cell(response), *rest, marked, told)
+        )
     return text.getvalue().encode("utf-8", "replace")
 
 
@@ -102,16 +119,32 @@ def _values(line: Line) -> tuple[Any, ...]:
         line.code,
         line.enhanced,
         line.response,
+        _class(line),
         line.attempt,
         stamp(line.at),
         line.host,
         line.relay,
         line.maybe_duplicate,
+        [
+            {**happened._asdict(), "event": happened.event.value, "at": stamp(happened.at)}
+            for happened in line.events
+        ],
     )
 
 
+def _class(line: Line) -> str:
+    """What kind of refusal it was, or an empty string. Found out here, so that it is as good as the
+    table of today."""
+    return classify(line.code, line.enhanced, line.response).value if line.code >= 400 else ""
+
+
 async def _print(
-    config: Config, campaign: int, outcome: Outcome | None, address: str | None, form: str
+    config: Config,
+    campaign: int,
+    outcome: Outcome | None,
+    bounce: str | None,
+    address: str | None,
+    form: str,
 ) -> None:
     async with store(config, connections=1) as db:
         await campaigns.get(db, campaign)
@@ -121,6 +154,8 @@ async def _print(
         out = sys.stdout.buffer
         header = ",".join(COLUMNS).encode() + b"\n" if form == "csv" else b""
         async for lines in parts:
+            if bounce is not None:
+                lines = [line for line in lines if _class(line) == bounce]
             out.write(header + _ENCODERS[form](lines))
             header = b""
         out.write(header)

@@ -37,9 +37,9 @@ def run(settings: Settings, name: str | None, listen: str | None) -> int:
     """Runs the daemon that sends, in the foreground.
 
     SIGTERM ends what is in flight and gives everything back within `drain_timeout`; a second one
-    stops at once. SIGHUP re-reads [limits] and the relays. While MySQL or Redis are away, also at
-    the start, it waits. Exit status: 0 after a clean stop, 3 if not everything could be given
-    back, 1 for a mistake in the configuration, 70 after a bug.
+    stops at once. SIGHUP re-reads [limits], the relays and the DKIM keys. While MySQL or Redis
+    are away, also at the start, it waits. Exit status: 0 after a clean stop, 3 if not everything
+    could be given back, 1 for a mistake in the configuration, 70 after a bug.
     """
 
     def configuration() -> Config:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from campaignd.config import Config, find, load
+from campaignd.errors import ConfigError
 
 
 class Settings:
@@ -16,6 +19,15 @@ class Settings:
     def load(self) -> Config:
         """Raises ConfigError."""
         return load(find(self._explicit))
+
+    def load_if_any(self) -> Config | None:
+        """None if there is no configuration and none was named. Raises ConfigError."""
+        if not (self._explicit or os.environ.get("CAMPAIGND_CONFIG")):
+            try:
+                find(None)
+            except ConfigError:
+                return None
+        return self.load()
 
 
 pass_settings = click.make_pass_decorator(Settings)

@@ -124,6 +124,9 @@ def _counts(standing: Standing) -> Table:
         table.add_row(Text(name, style=style), Text(f"{value:,}", style=style), share)
     if standing.summary.maybe_duplicates:
         table.add_row("maybe duplicates", f"{standing.summary.maybe_duplicates:,}")
+    for name, value in standing.events._asdict().items():
+        if value:
+            table.add_row(Text(name, style="red"), f"{value:,}", f"{value / counts.total:.2%}")
     campaign = standing.summary.campaign
     left_out = campaign.invalid_rows + campaign.duplicate_rows
     if left_out:

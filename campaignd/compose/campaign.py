@@ -13,6 +13,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from campaignd.compose.attachments import Attachment, Inline, load_files
+from campaignd.compose.folder import inside, read
 from campaignd.compose.spec import CampaignSpec, Source, ascii_address, split_mailbox
 from campaignd.compose.template import MAX_SOURCE_CHARACTERS
 from campaignd.errors import CampaignError
@@ -48,9 +50,15 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     sender: str = msgspec.field(name="from")
     envelope_sender: str | None = None
     reply_to: str | None = None
+    to_name: str | None = None
     subject: str
     html: str | None = None
     text: str | None = None
+    preheader: str | None = None
+    inline_css: bool = False
+    transactional: bool = False
+    attachments: list[Attachment] = []
+    inline: list[Inline] = []
     headers: dict[str, str] = {}
     unknown: UnknownPolicy = UnknownPolicy.RESEND
     retry: _Retry = msgspec.field(default_factory=_Retry)
@@ -64,27 +72,31 @@ def load_campaign(path: Path) -> CampaignSpec:
         raise CampaignError(f"{path}: name: use printable characters")
     if file.html is None and file.text is None:
         raise CampaignError(f'{path}: add html = "FILE" or text = "FILE": there is no content')
-    sender = _sender(file.sender, path)
-    address = split_mailbox(sender)[1]
-    envelope = _address(file.envelope_sender or address, "envelope_sender", path)
+    envelope = file.envelope_sender
+    html = _html(file, path)
+    attachments, inline = load_files(path, file.attachments, file.inline, html)
     _check_headers(file.headers, path)
     sources = {
-        "from": _line_of(toml, "from", path),
-        "reply_to": _line_of(toml, "reply_to", path),
-        "subject": _line_of(toml, "subject", path),
-        "html": Source(file.html or ""),
-        "text": Source(file.text or ""),
+        key: _line_of(toml, key, path)
+        for key in ("from", "reply_to", "to_name", "subject", "preheader")
     }
+    sources |= {"html": Source(file.html or ""), "text": Source(file.text or "")}
     sources |= {f"header {name}": _line_of(toml, name, path) for name in file.headers}
     return CampaignSpec(
         name=file.name,
         account=file.account,
-        sender=sender,
-        envelope_sender=envelope,
+        sender=_sender(file.sender, path),
+        envelope_sender=_address(envelope, "envelope_sender", path) if envelope else None,
         reply_to=_reply_to(file.reply_to, path),
+        to_name=file.to_name,
         subject=file.subject,
-        html=None if file.html is None else _template(file.html, "html", path),
+        html=html,
         text=None if file.text is None else _template(file.text, "text", path),
+        preheader=file.preheader,
+        inline_css=file.inline_css,
+        transactional=file.transactional,
+        attachments=attachments,
+        inline=inline,
         headers=file.headers,
         unknown=file.unknown,
         retry=_retry(file.retry, path),
@@ -102,14 +114,9 @@ def _parse(toml: str, path: Path) -> _File:
 
 
 def _read(path: Path, shown: str) -> str:
+    data = read(path, shown, 4 * MAX_SOURCE_CHARACTERS)
     try:
-        if path.exists() and not path.is_file():
-            raise CampaignError(f"{shown}: not a file")
-        with path.open("rb") as file:
-            data = file.read(4 * MAX_SOURCE_CHARACTERS + 1)
         text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise CampaignError(f"{shown}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise CampaignError(f"{shown}, line {line}: not UTF-8: save it as UTF-8") from None
@@ -119,17 +126,21 @@ def _read(path: Path, shown: str) -> str:
 
 
 def _template(name: str, key: str, campaign: Path) -> str:
-    shown = f"{campaign}: {key}: {name}"
-    if not name or not name.isprintable():
-        raise CampaignError(f"{campaign}: {key}: give the name of a file")
-    folder = campaign.parent.resolve()
-    try:
-        path = (folder / name).resolve()
-    except (OSError, RuntimeError):
-        raise CampaignError(f"{shown}: a loop of symbolic links") from None
-    if not path.is_relative_to(folder):
-        raise CampaignError(f"{shown}: outside of the campaign's folder: move it there")
-    return _read(path, shown)
+    return _read(inside(campaign, key, name), f"{campaign}: {key}: {name}")
+
+
+def _html(file: _File, campaign: Path) -> str | None:
+    if file.html is None:
+        for key in ("preheader", "inline_css"):
+            if getattr(file, key):
+                raise CampaignError(f"{campaign}: {key}: there is no html that it could be for")
+        return None
+    source = _template(file.html, "html", campaign)
+    if not file.inline_css:
+        return source
+    from campaignd.compose.css import with_inline_css  # loads 15 MB that few campaigns need
+
+    return with_inline_css(source, f"{campaign}: html: {file.html}")
 
 
 def _sender(text: str, path: Path) -> str:

@@ -7,7 +7,6 @@ has no CR or LF of its own (`headers`), a body has no boundary, no line over 998
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from email import message_from_bytes
 from email.policy import default as reading_policy
@@ -17,10 +16,21 @@ from typing import Final, NamedTuple
 from campaignd.compose import text
 from campaignd.compose.codegen import Form
 from campaignd.compose.columns import Columns
-from campaignd.compose.encoding import EIGHT_BIT, canonical, encode, for_data
-from campaignd.compose.headers import date_header, mailbox, unstructured
+from campaignd.compose.encoding import (
+    BASE64,
+    EIGHT_BIT,
+    base64_lines,
+    canonical,
+    encode,
+    for_data,
+    stuffed,
+)
+from campaignd.compose.head import Head
+from campaignd.compose.headers import date_header, mailbox, recipient, unstructured
+from campaignd.compose.links import MERGE_FIELDS, CampaignLinks, Links
 from campaignd.compose.meter import MAX_OUTPUT_CHARACTERS, Overrun
 from campaignd.compose.mime import Skeleton, boundary
+from campaignd.compose.preheader import with_preheader
 from campaignd.compose.row import Row, RowReader
 from campaignd.compose.spec import CampaignSpec, Source, split_mailbox
 from campaignd.compose.template import (
@@ -37,73 +47,102 @@ from campaignd.compose.template import (
 )
 from campaignd.errors import RowError, TemplateError
 
-_PLAIN_ADDRESS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
-_QUOTED_ADDRESS: Final = re.compile(r'"(?:[^"\\<>\s\x00-\x20\x7f]|\\[!-~])+"@[A-Za-z0-9.-]+')
-_BEYOND_ASCII: Final = r"[^\x00-\xa0\s\u2028\u2029\ud800-\udfff]"
-_UTF8_ADDRESS: Final = re.compile(
-    rf"(?:(?:[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]|{_BEYOND_ASCII})+"
-    rf'|"(?:[!#-;=?-\[\]-~]|{_BEYOND_ASCII}|\\(?:[!-;=?-~]|{_BEYOND_ASCII}))+")'
-    r"@[A-Za-z0-9.-]+"
-)
+SHARED_OCTETS: Final = 16_384
+"""From this size on the end of a message, files mostly, is not copied into each."""
 
 
 class Composed(NamedTuple):
-    """A message for one recipient."""
+    """A message for one recipient, in two pieces that go over the wire one after the other."""
 
     message: bytes
-    """Header and body with CRLF line ends, dot-stuffed, ending in CRLF.CRLF."""
+    """Header and body with CRLF line ends, dot-stuffed."""
     eight_bit: bool
     """Whether it has octets above 127: its session must offer 8BITMIME."""
     smtputf8: bool
     """Whether its session must offer SMTPUTF8: the address is not ASCII."""
+    sender: bytes
+    """The envelope's, for MAIL."""
+    tail: bytes
+    """The rest, which all messages of the campaign share; often empty. The last octets of the
+    whole are CRLF.CRLF."""
 
-
-class _Hole(NamedTuple):
-    """A header field whose value differs between recipients."""
-
-    name: str
-    start: bytes
-    template: Template
-    address: bytes
-    """Of a mailbox whose display name the template makes; empty for unstructured fields."""
+    @property
+    def wire(self) -> bytes:
+        """The whole, as DATA carries it."""
+        return self.message + self.tail
 
 
 class Composer:
     """A compiled campaign. `fields` are the audience's columns, without `email`.
 
     Raises TemplateError, naming file, line and part, when a template cannot be compiled, uses a
-    column that does not exist, or cannot end within its bounds.
+    column or a link that does not exist, or cannot end within its bounds.
     """
 
-    def __init__(self, spec: CampaignSpec, campaign_id: int, fields: Sequence[str]) -> None:
+    def __init__(
+        self,
+        spec: CampaignSpec,
+        campaign_id: int,
+        fields: Sequence[str],
+        links: Links | None = None,
+    ) -> None:
         self._sources = spec.sources
-        self._columns = Columns(fields)
+        self._links = CampaignLinks(links, campaign_id, spec)
+        self._columns = Columns(fields, MERGE_FIELDS, self._links.unusable)
         self._templates: list[Template] = []
         name, address = split_mailbox(spec.sender)
-        self.envelope_sender = spec.envelope_sender.encode("ascii")
-        """For MAIL."""
         domain = address.rpartition("@")[2].encode("ascii")
         self._after_id = b"@" + domain + b">\r\nTo: "
         self._id_hash = blake2b(b"%d" % campaign_id, digest_size=16, person=b"message-id")
-        self._fixed = b""
-        self._holes: list[_Hole] = []
-        self._header("From", name, "from", address.encode("ascii"))
+        head = Head()
+        head.add("From", self._compile(name, "from", HEADER), address.encode("ascii"))
         if spec.reply_to is not None:
             reply_name, reply_address = split_mailbox(spec.reply_to)
-            self._header("Reply-To", reply_name, "reply_to", reply_address.encode("ascii"))
-        self._header("Subject", spec.subject, "subject")
+            template = self._compile(reply_name, "reply_to", HEADER)
+            head.add("Reply-To", template, reply_address.encode("ascii"))
+        head.add("Subject", self._compile(spec.subject, "subject", HEADER))
         for header, value in spec.headers.items():
-            self._header(header, value, f"header {header}")
+            head.add(header, self._compile(value, f"header {header}", HEADER))
+        self._holes = head.holes
+        self._fixed = head.fixed + self._links.fixed + b"Date: "
+        self._to_name: Template | None = None
+        if spec.to_name is not None:
+            self._to_name = self._compile(spec.to_name, "to_name", HEADER)
         self._html: Template | None = None
         if spec.html is not None:
-            self._html = self._compile(spec.html, "html", HTML)
-            self._html_of_plain = self._compile(spec.html, "html", HTML_OF_PLAIN_FIELDS)
+            source = spec.html
+            if spec.preheader is not None:
+                self._compile(spec.preheader, "preheader", HTML)  # for its errors' places
+                source = with_preheader(source, spec.preheader)
+            self._html = self._compile(source, "html", HTML)
+            self._html_of_plain = self._compile(source, "html", HTML_OF_PLAIN_FIELDS)
         self._text = self._text_template(spec)
         self._subtypes = ("plain",) if self._html is None else ("plain", "html")
-        self._skeleton = Skeleton(self._subtypes, boundary(b"%d" % campaign_id))
-        self._fixed += b"Date: "
+        self._set_skeleton(spec, campaign_id)
+        self._links.settle(self._columns.ours_used)
         self._reader = RowReader(self._columns)
-        self._try()
+        self._try(len(spec.inline) + len(spec.attachments))
+
+    def _set_skeleton(self, spec: CampaignSpec, campaign_id: int) -> None:
+        skeleton = Skeleton(
+            self._subtypes,
+            boundary(b"%d" % campaign_id),
+            inline=spec.inline,
+            attachments=spec.attachments,
+        )
+        self._before = skeleton.parts[0]
+        self._between = skeleton.parts[-1]
+        self._boundary = skeleton.boundary
+        self._is_multipart = bool(skeleton.tail)
+        self._end, self._tail, self._bare_tail = skeleton.tail, b"", b""
+        if len(skeleton.tail) >= SHARED_OCTETS:
+            self._end, self._tail = b"", for_data(skeleton.tail)
+            self._bare_tail = for_data(skeleton.bare_tail)
+
+    @property
+    def shared_octets(self) -> int:
+        """Of memory that the campaign's files take, whatever the number of messages."""
+        return len(self._tail)
 
     def compose(
         self,
@@ -122,22 +161,25 @@ class Composer:
         `headers.date_header`. `eight_bit` allows 8bit bodies (RFC 6152).
         Raises RowError, whose text is the reason, and nothing else.
         """
-        to, smtputf8 = _recipient(address)
-        row = self._reader.read(address, values)
+        to, smtputf8 = recipient(address)
+        links = self._links
+        header, sender, url, token = links.constant or links.marks(shard, seq)
+        row = self._reader.read((address, url, token), values)
         digest = self._id_hash.copy()
         digest.update(b".%d.%d" % (shard, seq))
-        message_id = digest.hexdigest().encode()
         html: str | None = None
-        rest: tuple[bytes, ...]
         try:
+            if self._to_name is not None:
+                to = mailbox(self._to_name.render(row.values), to, "To")
             head = [
                 self._fixed,
                 date,
                 b"\r\nMessage-ID: <",
-                message_id,
+                digest.hexdigest().encode(),
                 self._after_id,
                 to,
                 b"\r\n",
+                header,
             ]
             for name, start, template, own_address in self._holes:
                 value = template.render(row.values)
@@ -152,41 +194,24 @@ class Composer:
             plain = _render(self._text, row)
         except RENDER_ERRORS as error:
             raise RowError(explain(error, self._templates)) from error
-        skeleton = self._skeleton
         encoding, body = encode(plain, eight_bit=eight_bit)
+        if self._is_multipart and self._boundary in body:
+            encoding, body = BASE64, base64_lines(plain.encode())
+        head += (self._before[encoding], body)
         is_eight_bit = smtputf8 or encoding is EIGHT_BIT
-        if html is None:
-            rest = (skeleton.parts[0][encoding], body)
+        if html is not None:
+            encoding, body = encode(html, eight_bit=eight_bit)
+            if self._boundary in body:
+                encoding, body = BASE64, base64_lines(html.encode())
+            head += (self._between[encoding], body)
+            is_eight_bit = is_eight_bit or encoding is EIGHT_BIT
+        tail = self._tail
+        if tail:
+            message = stuffed(b"".join(head))
         else:
-            html_encoding, html_body = encode(html, eight_bit=eight_bit)
-            is_eight_bit = is_eight_bit or html_encoding is EIGHT_BIT
-            if skeleton.boundary in body or skeleton.boundary in html_body:
-                skeleton = self._other_skeleton(message_id, body, html_body)
-            before, between = skeleton.parts
-            rest = (before[encoding], body, between[html_encoding], html_body, skeleton.end)
-        return Composed(for_data(b"".join((*head, *rest))), is_eight_bit, smtputf8)
-
-    def _other_skeleton(self, message_id: bytes, *bodies: bytes) -> Skeleton:
-        """For a body that has the campaign's boundary in it, by whatever design."""
-        seed = message_id
-        while any(boundary(seed) in body for body in bodies):
-            seed += b"."
-        return Skeleton(self._subtypes, boundary(seed))
-
-    def _header(self, name: str, source: str, part: str, address: bytes = b"") -> None:
-        template = self._compile(source, part, HEADER)
-        if template.constant is None:
-            self._holes.append(_Hole(name, f"{name}: ".encode("ascii"), template, address))
-            return
-        try:
-            value = (
-                mailbox(template.constant, address, name)
-                if address
-                else unstructured(template.constant, name)
-            )
-        except RowError as error:
-            raise TemplateError(f"{template.origin.locate(1)}: {error}") from None
-        self._fixed += b"%s: %s\r\n" % (name.encode("ascii"), value)
+            head.append(self._end)
+            message = for_data(b"".join(head))
+        return Composed(message, is_eight_bit, smtputf8, sender, tail)
 
     def _compile(self, source: str, part: str, form: Form) -> Template:
         place = self._sources.get(part, Source("campaign"))
@@ -206,7 +231,7 @@ class Composer:
                 f'{error} (in the text derived from the HTML: add text = "FILE" to the campaign)'
             ) from None
 
-    def _try(self) -> None:
+    def _try(self, files: int) -> None:
         """Composes once with each column's name for its value. What is out of bounds here is so
         for most recipients; other errors may be the placeholders'. Then checks the MIME
         structure with the standard library."""
@@ -219,11 +244,12 @@ class Composer:
             if isinstance(error.__cause__, Overrun):
                 raise TemplateError(str(error)) from None
             return
-        message = message_from_bytes(composed.message, policy=reading_policy)
+        wire = composed.message + self._bare_tail
+        message = message_from_bytes(wire, policy=reading_policy)
         parts = [part for part in message.walk() if not part.is_multipart()]
-        subtypes = tuple(part.get_content_subtype() for part in parts)
+        subtypes = tuple(part.get_content_subtype() for part in parts[: len(self._subtypes)])
         defects = [defect for part in message.walk() for defect in part.defects]
-        if subtypes != self._subtypes or defects:
+        if subtypes != self._subtypes or len(parts) != len(subtypes) + files or defects:
             raise AssertionError(f"composed {subtypes} with {defects}")
 
 
@@ -235,15 +261,3 @@ def _render(template: Template, row: Row) -> str:
     if len(body) > MAX_OUTPUT_CHARACTERS:
         raise Overrun(f"{template.origin.part} has more than {MAX_OUTPUT_CHARACTERS} characters")
     return body
-
-
-def _recipient(address: str) -> tuple[bytes, bool]:
-    """The address for `To`, and whether it needs SMTPUTF8. Raises RowError for what could be
-    more, or other, than one address there."""
-    if _PLAIN_ADDRESS.fullmatch(address) and "=?" not in address:
-        return address.encode("ascii"), False
-    if address.isascii() and _QUOTED_ADDRESS.fullmatch(address):
-        return address.encode("ascii"), False
-    if not address.isascii() and _UTF8_ADDRESS.fullmatch(address):
-        return address.encode("utf-8"), True
-    raise RowError("its address cannot stand in a header")

@@ -48,7 +48,7 @@ def encode(text: str, *, eight_bit: bool) -> tuple[bytes, bytes]:
             return EIGHT_BIT, octets
     escapes = len(octets.translate(None, _QP_LITERAL))
     if escapes * _QP_BEST > len(octets):
-        return BASE64, _base64(octets)
+        return BASE64, base64_lines(octets)
     return QUOTED_PRINTABLE, _quoted_printable(octets)
 
 
@@ -69,8 +69,13 @@ def for_data(message: bytes) -> bytes:
     """A whole message, header and body, as the DATA phase carries it: dots that begin a line
     are doubled, and the final dot stands at the end (RFC 5321, 4.5.2)."""
     if b"\r\n." in message:
-        message = message.replace(b"\r\n.", b"\r\n..")
+        message = stuffed(message)
     return message + (b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n")
+
+
+def stuffed(message: bytes) -> bytes:
+    """With the dots doubled that begin a line, but the first (RFC 5321, 4.5.2)."""
+    return message.replace(b"\r\n.", b"\r\n..")
 
 
 def _quoted_printable(octets: bytes) -> bytes:
@@ -80,7 +85,8 @@ def _quoted_printable(octets: bytes) -> bytes:
     return encoded.replace(b"=\n", b"=\r\n")  # it breaks lines as its input does
 
 
-def _base64(octets: bytes) -> bytes:
+def base64_lines(octets: bytes) -> bytes:
+    """In lines of 76 characters, without a line break at the end (RFC 2045, 6.8)."""
     encoded = b2a_base64(octets, newline=False)
     lines = (encoded[at : at + _BASE64_LINE] for at in range(0, len(encoded), _BASE64_LINE))
     return b"\r\n".join(lines)

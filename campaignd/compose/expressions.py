@@ -188,18 +188,30 @@ class ExpressionCompiler:
                 return Code(load(scope[node.name]), node.name)
         if node.name in NOT_A_VALUE:
             raise Unfit(node.lineno, f"{node.name} is not a value: {NOT_A_VALUE[node.name]}")
+        if node.name in self._columns.unusable:
+            if self._is_guarded(node.name):
+                return Code(const(None), node.name)
+            raise Unfit(node.lineno, self._columns.unusable[node.name])
+        slot = self._columns.our_slot(node.name)
+        if slot is not None:
+            self.slots.add(slot)
+            return Code(load(f"v{slot}"))
         return self._field(node.name, node.lineno)
+
+    def _is_guarded(self, name: str) -> bool:
+        return any(name in guarded for guarded in self._guarded)
 
     def _field(self, name: str, line: int) -> Code:
         if name in self._columns:
             slot = self._columns.slot(name)
             self.slots.add(slot)
             return Code(load(f"v{slot}"), None if name == ADDRESS else f"merge field {name}")
-        if any(name in guarded for guarded in self._guarded):
+        if self._is_guarded(name):
             return Code(const(None), f"merge field {name}")
         raise Unfit(
             line,
-            f"there is no column {name}; {suggest(name, self._columns.names)}"
+            f"there is no column {name};"
+            f" {suggest(name, [*self._columns.names, *self._columns.ours])}"
             f" (or give it a default: {{{{ {name} | default('...') }}}})",
         )
 

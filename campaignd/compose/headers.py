@@ -33,6 +33,15 @@ _FRAME: Final = len("=?utf-8?b??=")
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _QUOTED: Final = re.compile(r'(["\\])')
 
+_PLAIN_ADDRESS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
+_QUOTED_ADDRESS: Final = re.compile(r'"(?:[^"\\<>\s\x00-\x20\x7f]|\\[!-~])+"@[A-Za-z0-9.-]+')
+_BEYOND_ASCII: Final = r"[^\x00-\xa0\s\u2028\u2029\ud800-\udfff]"
+_UTF8_ADDRESS: Final = re.compile(
+    rf"(?:(?:[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]|{_BEYOND_ASCII})+"
+    rf'|"(?:[!#-;=?-\[\]-~]|{_BEYOND_ASCII}|\\(?:[!-;=?-~]|{_BEYOND_ASCII}))+")'
+    r"@[A-Za-z0-9.-]+"
+)
+
 
 def date_header(now: float) -> bytes:
     """The value of `Date` for `now`, seconds of the epoch, in UTC (RFC 5322, 3.3)."""
@@ -77,6 +86,18 @@ def mailbox(display: str, address: bytes, name: str) -> bytes:
             return quoted.encode("ascii") + break_ + b"<" + address + b">"
     words = _encoded_words(display, used)
     return b"\r\n ".join([*words, b"<" + address + b">"])
+
+
+def recipient(address: str) -> tuple[bytes, bool]:
+    """The address for `To`, and whether it needs SMTPUTF8. Raises RowError for what could be
+    more, or other, than one address there."""
+    if _PLAIN_ADDRESS.fullmatch(address) and "=?" not in address:
+        return address.encode("ascii"), False
+    if address.isascii() and _QUOTED_ADDRESS.fullmatch(address):
+        return address.encode("ascii"), False
+    if not address.isascii() and _UTF8_ADDRESS.fullmatch(address):
+        return address.encode("utf-8"), True
+    raise RowError("its address cannot stand in a header")
 
 
 def _fold(text: str, used: int) -> list[str]:

@@ -15,7 +15,7 @@ _SPECIAL: Final = "&<>'\""
 
 
 class Row(NamedTuple):
-    """The address and the used values, as `Columns` orders them, and what is known of them."""
+    """The values as `Columns` orders them, and what is known of them."""
 
     values: tuple[Any, ...]
     has_breaks: bool
@@ -31,22 +31,23 @@ class RowReader:
         self._used = columns.used
         self._pick = _picker([position for _, position in self._used])
 
-    def read(self, address: str, values: Sequence[object]) -> Row:
-        """Raises RowError for a value of an unknown type, or too much of them."""
+    def read(self, given: tuple[str, ...], values: Sequence[object]) -> Row:
+        """`given` are the address and the columns' own values. Raises RowError for a value of an
+        unknown type, or too much of them."""
         try:
-            row = (address, *self._pick(values))
+            row = (*given, *self._pick(values))
             joined = " ".join(row)
         except (TypeError, IndexError):  # a number, a missing field
-            return self._read_each(address, values)
+            return self._read_each(given, values)
         if not joined.isprintable() or len(joined) > MAX_ROW_CHARACTERS:
-            return self._read_each(address, values)
+            return self._read_each(given, values)
         has_specials = (
             "&" in joined or "'" in joined or "<" in joined or ">" in joined or '"' in joined
         )
         return Row(row, False, has_specials)
 
-    def _read_each(self, address: str, values: Sequence[object]) -> Row:
-        row: list[Any] = [address]
+    def _read_each(self, given: tuple[str, ...], values: Sequence[object]) -> Row:
+        row: list[Any] = [*given]
         for name, position in self._used:
             value = values[position] if position < len(values) else None
             row.append(clean_value(value, name))

@@ -20,6 +20,10 @@ _MAX_LOCAL: Final = 64
 _MAX_ADDRESS: Final = 254
 """Octets (RFC 5321, 4.5.3.1.3, without the angle brackets)."""
 
+MAX_SPEC_OCTETS: Final = 15_000_000
+"""Of a stored campaign. Its statement must fit into the 16 MiB that MariaDB takes for one by
+default (max_allowed_packet), quotes escaped."""
+
 
 class Source(msgspec.Struct, frozen=True):
     """The file that a part of the campaign came from, and its first line there."""
@@ -28,30 +32,59 @@ class Source(msgspec.Struct, frozen=True):
     line: int = 1
 
 
+class Attached(msgspec.Struct, frozen=True):
+    """A file that every message carries."""
+
+    name: str
+    type: str
+    """`type/subtype`, and perhaps parameters (RFC 2045, 5.1)."""
+    data: bytes
+    cid: str = ""
+    """What the HTML calls it (RFC 2392), of an inline image."""
+
+
 class CampaignSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A campaign's content and policies. `subject`, `html`, `text`, the values of `headers` and
-    the display names in `sender` and `reply_to` are template sources."""
+    """A campaign's content and policies. `subject`, `html`, `text`, `preheader`,
+    the values of `headers`, `to_name` and the display names in `sender` and `reply_to` are template
+    sources."""
 
     name: str
     account: str
     sender: str
     """`Display name <address>`, or an address alone; its domain is in ASCII."""
-    envelope_sender: str
-    """The bare address of MAIL; its domain is in ASCII."""
+    envelope_sender: str | None = None
+    """The bare address of MAIL, its domain in ASCII. None: a return path of its own for each
+    message if the configuration has a domain for that, else the address of `sender`."""
     reply_to: str | None = None
+    to_name: str | None = None
+    """The recipients' display name."""
     subject: str
     html: str | None = None
+    """Its styles are in `style` attributes already if `inline_css` asked for that."""
     text: str | None = None
+    preheader: str | None = None
+    inline_css: bool = False
+    transactional: bool = False
+    """Messages have no links to unsubscribe."""
+    attachments: list[Attached] = []
+    inline: list[Attached] = []
     headers: dict[str, str] = {}
     unknown: UnknownPolicy = UnknownPolicy.RESEND
     retry: RetryPolicy = RetryPolicy()
     sources: dict[str, Source] = {}
-    """For error messages: by `from`, `reply_to`, `subject`, `html`, `text` and `header NAME`."""
+    """For error messages: by `from`, `reply_to`, `to_name`, `subject`, `preheader`, `html`, `text`
+    and `header NAME`."""
 
 
 def encode_spec(spec: CampaignSpec) -> bytes:
-    """JSON, in UTF-8."""
-    return msgspec.json.encode(spec)
+    """JSON, in UTF-8. Raises CampaignError when it is too large to be stored."""
+    data = msgspec.json.encode(spec)
+    if len(data) > MAX_SPEC_OCTETS:
+        raise CampaignError(
+            f"the campaign with its files takes {len(data):,} octets in the store, which is more"
+            f" than {MAX_SPEC_OCTETS:,}: attach less"
+        )
+    return data
 
 
 def decode_spec(data: bytes) -> CampaignSpec:

@@ -50,7 +50,7 @@ def derive(html: str) -> str:
     """
     constructs: list[str] = []
     marked = []
-    for is_construct, piece in _split(_SURROGATES.sub("\ufffd", html)):
+    for is_construct, piece in split_source(_SURROGATES.sub("\ufffd", html)):
         if is_construct:
             marked.append(_mark(len(constructs)))
             constructs.append(piece)
@@ -70,7 +70,7 @@ def derive(html: str) -> str:
     return writer.source(plain.replace("{", '{{ "{" }}'))
 
 
-def _split(source: str) -> Iterator[tuple[bool, str]]:
+def split_source(source: str) -> Iterator[tuple[bool, str]]:
     """The source's literal text, and its constructs without whitespace control: the text lays
     out its own white space."""
     construct: list[str] = []

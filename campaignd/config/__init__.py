@@ -67,6 +67,12 @@ __all__ = [
 SEARCH_PATH: Final = (Path("config.toml"), Path("/etc/campaignd/config.toml"))
 """Where the configuration is looked for after `--config` and `$CAMPAIGND_CONFIG`."""
 
+MAX_URL: Final = 500
+"""Characters of a link's base: it stands on one line of a header with a token (RFC 5322, 2.1.1)."""
+
+MAX_BOUNCE_DOMAIN: Final = 200
+"""Characters: a return path with a token has to stay within 254 (RFC 5321, 4.5.3.1.3)."""
+
 _HOST: Final = re.compile(r"[^\s\x00-\x1f\x7f]+")
 _BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*/?")
 _REDIS_QUERY: Final = re.compile(r"(?:db=[0-9]{1,4})?")
@@ -278,6 +284,16 @@ def _check(config: Config, source: str) -> None:
         _ = config.http.address
     except ValueError:
         raise ConfigError(f"{source}: [http] listen must look like 127.0.0.1:9464") from None
+    try:
+        _ = config.web.address
+    except ValueError:
+        raise ConfigError(f"{source}: [web] listen must look like 127.0.0.1:8025") from None
+    try:
+        _ = config.receive.address
+    except ValueError:
+        raise ConfigError(
+            f"{source}: [receive] listen must look like 127.0.0.1:8024, or be a path"
+        ) from None
     _check_mail(config, source)
     config_urls = Config(mysql=MySQL(url=config.mysql.url), redis=Redis(url=config.redis.url))
     config_urls.mysql_target()
@@ -288,6 +304,10 @@ def _check_mail(config: Config, source: str) -> None:
     links = config.links
     if links.url is not None and not _BASE_URL.fullmatch(links.url):
         raise ConfigError(f"{source}: [links] url must look like https://links.example.com")
+    if len(links.url or "") > MAX_URL:
+        raise ConfigError(f"{source}: [links] url: longer than {MAX_URL} characters")
+    if len(config.bounces.domain or "") > MAX_BOUNCE_DOMAIN:
+        raise ConfigError(f"{source}: [bounces] domain: longer than {MAX_BOUNCE_DOMAIN} characters")
     if (links.url is not None or config.bounces.domain is not None) and not links.key_files:
         raise ConfigError(f"{source}: [links] key_files: name at least one file with a key")
     selectors: set[tuple[str, str]] = set()

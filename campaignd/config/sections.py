@@ -22,11 +22,20 @@ Domain = Annotated[
         pattern=r"^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\Z",
     ),
 ]
+LocalPart = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A table of the file; a key that it does not have is an error."""
+
+
+def host_and_port(listen: str) -> tuple[str, int]:
+    """Where to listen: HOST:PORT, and brackets around an IPv6 address. Raises ValueError."""
+    host, _, port = listen.rpartition(":")
+    if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > MAX_PORT:
+        raise ValueError(f"{port!r} is not a port")
+    return host.strip("[]"), int(port)
 
 
 class MySQL(Section):
@@ -105,10 +114,7 @@ class Http(Section):
         """Host and port to listen on, or None when the server is off. Raises ValueError."""
         if self.listen is None or self.listen == "":
             return None
-        host, _, port = self.listen.rpartition(":")
-        if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > MAX_PORT:
-            raise ValueError(f"{port!r} is not a port")
-        return host.strip("[]"), int(port)
+        return host_and_port(self.listen)
 
 
 class Links(Section):
@@ -147,9 +153,14 @@ class Web(Section):
     trusted_proxies: list[str] = []
     """Addresses or networks whose X-Forwarded-For is believed."""
     requests_per_second: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 5.0
-    """Of one client; more is answered 429."""
+    """With one token, or of one client without a good one; more is answered 429."""
     theme: str | None = None
-    """A folder with templates that replace the built-in pages."""
+    """A folder with a page.html that replaces the built-in one."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on. Raises ValueError."""
+        return host_and_port(self.listen)
 
 
 class Webhook(Section):
@@ -158,7 +169,8 @@ class Webhook(Section):
     name: Name
     provider: Literal["ses", "sendgrid", "postmark", "mailgun"]
     secret_file: str | None = None
-    """The provider's signing key, public key or password; SES needs none but `topics`."""
+    """The provider's signing key or public key, or USER:PASSWORD for Postmark. SES needs none: its
+    certificate is fetched from Amazon, unless this PEM file has it."""
     topics: list[str] = []
     """Of SES: the ARNs of the SNS topics that are believed."""
 
@@ -169,7 +181,19 @@ class Receive(Section):
     listen: str = "127.0.0.1:8024"
     """HOST:PORT, or the path of a Unix socket."""
     protocol: Literal["lmtp", "smtp"] = "lmtp"
-    max_octets: Annotated[int, msgspec.Meta(ge=10_000, le=100_000_000)] = 1_000_000
+    mailboxes: list[LocalPart] = msgspec.field(default_factory=lambda: ["complaints"])
+    """Local parts that take reports which name their recipient themselves: complaints, and bounces
+    that were sent to the wrong address."""
+    max_octets: Annotated[int, msgspec.Meta(ge=10_000, le=100_000_000)] = 50_000_000
+    """Only the first million are kept and read, as what a report says stands in front."""
+    connections: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 50
+    timeout: Seconds = 300.0
+    """For a command, or a whole message (RFC 5321, 4.5.3.2.7)."""
+
+    @property
+    def address(self) -> tuple[str, int] | str:
+        """Host and port to listen on, or the path of a Unix socket. Raises ValueError."""
+        return self.listen if "/" in self.listen else host_and_port(self.listen)
 
 
 class Brakes(Section):

@@ -27,9 +27,6 @@ subject = "{{ first_name }}, spring is here{% if plan == 'gold' %} - early acces
 html = "spring.html"
 text = "spring.txt"
 
-[headers]
-"List-Unsubscribe" = "<https://acme.example/leave?who={{ customer }}>"
-
 [retry]
 first = "1s"
 longest = "2s"
@@ -49,7 +46,8 @@ and your {{ points }} points buy twice as much.</p>
 <p>You have {{ points }} points. A hundred more and you are gold.</p>
 {% endif %}
 <p><a href="https://acme.example/spring?who={{ customer }}">See what is new</a></p>
-<p>Acme Garden</p>
+<p>Acme Garden, 1 Rose Lane, Springfield &middot;
+<a href="{{ unsubscribe_url }}">Unsubscribe</a></p>
 </body>
 </html>
 """
@@ -66,7 +64,8 @@ You have {{ points }} points. A hundred more and you are gold.
 {% endif %}
 See what is new: https://acme.example/spring?who={{ customer }}
 
-Acme Garden
+Acme Garden, 1 Rose Lane, Springfield
+Unsubscribe: {{ unsubscribe_url }}
 """
 
 _FIRST: Final = (

@@ -36,7 +36,7 @@ async def until_finished(stage: Stage, campaign: int, show: Callable[[Standing],
                 show(standing)
                 if standing.summary.campaign.state is CampaignState.FINISHED:
                     return standing
-                stage.check_daemons()
+                stage.check_processes()
                 if time.monotonic() > deadline:
                     raise UsageError(f"the campaign does not finish: {standing.reason}")
                 await asyncio.sleep(LOOK_SECONDS)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,19 +16,24 @@ from typing import Any, Final
 
 import orjson
 
-from campaignd.config import Config, Daemon, Relay
-from campaignd.demo import content
+from campaignd.config import Bounces, Config, Daemon, Links, Receive, Relay, Web
+from campaignd.demo import content, keys
 from campaignd.demo.content import Audience
 from campaignd.errors import UsageError
 from campaignd.sandbox.box import Sandbox
 from campaignd.sandbox.server import tail
 from campaignd.sandbox.sinklog import Accepted
 from campaignd.sandbox.sinkprocess import SinkProcess
-from campaignd.sandbox.supervisor import Child
+from campaignd.sandbox.supervisor import Child, unused_port
 
+ACCOUNT: Final = "demo"
 CAMPAIGN: Final = "spring.toml"
 RECIPIENTS: Final = "recipients.csv"
 REJECTS: Final = "rejects.csv"
+MESSAGE: Final = "message.eml"
+"""What one recipient got."""
+
+LOOPBACK: Final = "127.0.0.1"
 
 CONNECTIONS: Final = 40
 """Sessions of each daemon: enough to keep a sink on one core busy."""
@@ -36,6 +43,11 @@ COMMAND_SECONDS: Final = 300.0
 
 STOP_SECONDS: Final = 20.0
 """For a daemon to give everything back; it has nothing any more."""
+
+START_SECONDS: Final = 20.0
+"""For a server to listen."""
+
+_LOOK_SECONDS: Final = 0.05
 
 
 class Stage:
@@ -50,15 +62,17 @@ class Stage:
         self._box = box
         self._sink = sink
         self._config_file = box.write_config(config, folder / "config.toml")
-        self._daemons: dict[str, Child] = {}
+        self._processes: dict[str, Child] = {}
 
     def arrived(self) -> Iterator[Accepted]:
         """What the sink has taken so far."""
         return self._sink.accepted()
 
     def kept(self) -> bytes:
-        """The one message that the sink kept whole; empty if it did not come."""
-        return next(iter(self._sink.kept()), b"")
+        """The one message that the sink kept whole; empty if it did not come. Also in MESSAGE."""
+        message = next(iter(self._sink.kept()), b"")
+        (self.folder / MESSAGE).write_bytes(message)
+        return message
 
     def shown(self, *words: str) -> str:
         """A command as a person would type it in the demo's folder."""
@@ -94,25 +108,42 @@ class Stage:
 
     def start_daemon(self, name: str) -> None:
         """`campaignd run --name NAME`, as a process."""
-        argv = [*_campaignd(self._config_file), "run", "--name", name]
-        log = self.folder / f"{name}.log"
-        self._daemons[name] = self._box.supervisor.spawn(argv, log, dict(os.environ))
+        self._start(name, "run", "--name", name)
 
-    def check_daemons(self) -> None:
-        """Raises UsageError, with its log's end, if a daemon has ended."""
-        for name, daemon in self._daemons.items():
-            if not daemon.running:
-                raise UsageError(f"daemon {name} has ended: {' | '.join(tail(daemon.log, 3))}")
+    def start_server(self, command: str) -> tuple[str, int]:
+        """`campaignd web` or `campaignd receive`, as a process; where it listens. Raises UsageError
+        if it does not."""
+        listen = self.config.web.listen if command == "web" else self.config.receive.listen
+        host, _, port = listen.rpartition(":")
+        self._start(command, command)
+        deadline = time.monotonic() + START_SECONDS
+        while not _listens(host, int(port)):
+            self.check_processes()
+            if time.monotonic() > deadline:
+                raise UsageError(f"`{self.shown(command)}` does not listen at {listen}")
+            time.sleep(_LOOK_SECONDS)
+        return host, int(port)
 
-    def stop_daemons(self) -> None:
+    def check_processes(self) -> None:
+        """Raises UsageError, with its log's end, if a daemon or server has ended."""
+        for name, process in self._processes.items():
+            if not process.running:
+                raise UsageError(f"{name} has ended: {' | '.join(tail(process.log, 3))}")
+
+    def stop_processes(self) -> None:
         """SIGTERM to all. Raises UsageError unless each gave everything back."""
-        for daemon in self._daemons.values():
-            daemon.signal(signal.SIGTERM)
-        for name, daemon in self._daemons.items():
-            status = daemon.wait(STOP_SECONDS)
+        for process in self._processes.values():
+            process.signal(signal.SIGTERM)
+        for name, process in self._processes.items():
+            status = process.wait(STOP_SECONDS)
             if status != 0:
-                end = " | ".join(tail(daemon.log, 3))
-                raise UsageError(f"daemon {name} did not stop cleanly ({status}): {end}")
+                end = " | ".join(tail(process.log, 3))
+                raise UsageError(f"{name} did not stop cleanly ({status}): {end}")
+
+    def _start(self, name: str, *words: str) -> None:
+        argv = [*_campaignd(self._config_file), *words]
+        log = self.folder / f"{name}.log"
+        self._processes[name] = self._box.supervisor.spawn(argv, log, dict(os.environ))
 
 
 @contextmanager
@@ -124,6 +155,7 @@ def opened(count: int, folder: Path | None = None) -> Iterator[Stage]:
         if folder is None:
             folder = box.folder / "demo"
             folder.mkdir(mode=0o700)
+        keys.write_keys(folder)
         content.write_campaign(folder / CAMPAIGN)
         audience = content.write_audience(folder / RECIPIENTS, count)
         sink = stack.enter_context(
@@ -138,9 +170,26 @@ def opened(count: int, folder: Path | None = None) -> Iterator[Stage]:
         relay = Relay(
             name="sink", host=sink.host, port=sink.port, tls="none", connections=CONNECTIONS
         )
-        config = box.config(box.create_database(), [relay], daemon=Daemon(drain_timeout=10.0))
+        config = box.config(
+            box.create_database(),
+            [relay],
+            daemon=Daemon(drain_timeout=10.0),
+            links=Links(url="https://links.acme.example", key_files=[keys.LINKS]),
+            bounces=Bounces(domain="bounces.acme.example"),
+            dkim=list(keys.DKIM),
+            web=Web(listen=f"{LOOPBACK}:{unused_port()}"),
+            receive=Receive(listen=f"{LOOPBACK}:{unused_port()}"),
+        )
         yield Stage(box, sink, config, folder, audience)
 
 
 def _campaignd(config: Path) -> Sequence[str]:
     return [sys.executable, "-m", "campaignd", "--config", str(config)]
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True

@@ -121,7 +121,7 @@ class Session(asyncio.Protocol):
         self._socket: socket.socket = link.below.get_extra_info("socket")
         self._timeouts = _by_phase(relay.timeouts)
         self._left = relay.messages_per_connection
-        self._body: memoryview | None = None  # what is left to write of a long body
+        self._body: list[memoryview] | None = None  # what is left to write of a long body
         self._stamped = Phase.IDLE  # the phase that `deadline` is for
         self._probe = probe
         self._ours = False  # the session ends by our own will
@@ -263,7 +263,7 @@ class Session(asyncio.Protocol):
         if now >= job.right.deadline:
             self._right_ended()
             return
-        if len(job.message) > INLINE_BODY:
+        if len(job.message) + len(job.tail) > INLINE_BODY:
             self._body = machine.begin_body()
             self._write_blocks()
             return
@@ -282,9 +282,12 @@ class Session(asyncio.Protocol):
                 return
             now = self._time()
             if body:
-                self._body = body[BLOCK:]
+                block = body[0][:BLOCK]
+                body[0] = body[0][BLOCK:]
+                if not body[0]:
+                    del body[0]
                 self._stamp(Phase.BODY, now)
-                self._transport.write(body[:BLOCK])
+                self._transport.write(block)
             else:
                 self._body = None
                 self._end_body(now)

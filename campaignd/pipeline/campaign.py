@@ -13,7 +13,10 @@ from campaignd.store import shards
 from campaignd.store.db import Database
 
 CACHED: Final = 256
-"""Campaigns kept compiled. One takes some 100 KB; compiling takes some 10 ms."""
+"""Campaigns kept compiled. One takes some 100 KB and its files; compiling takes some 10 ms."""
+
+CACHED_OCTETS: Final = 256_000_000
+"""Of the files of those campaigns together, as a campaign may have 14 MB of them."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -39,10 +42,14 @@ class CampaignCache:
         if found is None:
             found = await self._load(campaign)
             self._known[campaign] = found
-            while len(self._known) > CACHED:
+            while len(self._known) > 1 and self._is_full():
                 self._known.popitem(last=False)
         self._known.move_to_end(campaign)
         return found
+
+    def _is_full(self) -> bool:
+        octets = sum(known.compiled.shared_octets for known in self._known.values())
+        return len(self._known) > CACHED or octets > CACHED_OCTETS
 
     async def _load(self, campaign: int) -> RunningCampaign:
         content = await shards.content(self._db, campaign)

@@ -1,7 +1,8 @@
 """The queue of composed jobs between the shard runs and a lane.
 
 Bounded by `Turns`: every job in it holds a part of a turn. It never gives out a job whose shard
-run has stopped; such a job goes back to its run as unattempted.
+run has stopped; such a job goes back to its run as unattempted. Nor one that has waited so long
+that its recipient may have been suppressed since: its run looks again.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from campaignd.model import Job
+
+FRESH_SECONDS: Final = 4.0
+"""How long a job may wait since its recipient was read. A suppression is obeyed when it is 5 s old;
+what is left of that is for its commit and for the session that takes the job."""
 
 
 class Owner(Protocol):
@@ -25,6 +30,10 @@ class Owner(Protocol):
 
     def right_ended(self) -> None:
         """A lane found that the right to send is over (R3)."""
+        ...
+
+    def outdated(self, job: Job) -> None:
+        """The job has waited for FRESH_SECONDS: to be put back when it has been looked at."""
         ...
 
 
@@ -45,12 +54,16 @@ class JobQueue:
     def get(self) -> Job | None:
         """The next job to attempt, or None."""
         jobs = self._jobs
+        oldest = self._clock() - FRESH_SECONDS
         while jobs:
             job = jobs.popleft()
             owner = cast(Owner, job.owner)
-            if not owner.stopped:
+            if owner.stopped:
+                owner.give_back(job)
+            elif job.read_at < oldest:
+                owner.outdated(job)
+            else:
                 return job
-            owner.give_back(job)
         return None
 
     def put_back(self, job: Job) -> None:

@@ -15,7 +15,10 @@ from typing import Final, Protocol
 from campaignd import events, metrics
 from campaignd.errors import StoreOutage, UsageError
 from campaignd.model import Fact, Job, Outcome, Verdict
-from campaignd.store import ledger
+from campaignd.pipeline.brakes import Brakes
+from campaignd.smtp.bounces import SOFT, Bounce, classify
+from campaignd.store import bounces, ledger
+from campaignd.store.bounces import Failure, RunLimits
 from campaignd.store.db import Database
 from campaignd.store.ledger import Batch
 
@@ -30,6 +33,7 @@ RETRY_SECONDS: Final = (0.1, 3.0)
 class Run(Protocol):
     """What the recorder needs of a shard run."""
 
+    account: str
     campaign_id: int
     shard: int
     epoch: int
@@ -51,15 +55,37 @@ class Run(Protocol):
         ...
 
 
-class Recorder:
-    """`report` is the end of every lane; `run` writes until `close`."""
+class Pending:
+    """What is to be recorded of one shard."""
 
-    def __init__(self, db: Database, host: str, clock: Callable[[], float] = time.time) -> None:
+    __slots__ = ("classes", "facts", "failures")
+
+    def __init__(self) -> None:
+        self.facts: list[Fact] = []
+        self.failures: list[Failure] = []
+        self.classes: list[tuple[Bounce, str]] = []
+        """Of each final refusal, with the relay that brought it."""
+
+
+class Recorder:
+    """`report` is the end of every lane; `run` writes until `close`. `brakes` see every result."""
+
+    def __init__(
+        self,
+        db: Database,
+        host: str,
+        clock: Callable[[], float] = time.time,
+        *,
+        brakes: Brakes | None = None,
+        limits: RunLimits = bounces.NO_RUNS,
+    ) -> None:
         self._db = db
         self._host = host
         self._clock = clock
+        self._brakes = brakes
+        self._limits = limits
         self._results: list[tuple[Run, Job, Verdict, float]] = []
-        self._pending: dict[Run, list[Fact]] = {}
+        self._pending: dict[Run, Pending] = {}
         self._unsure = False
         self._arrived = asyncio.Event()
         self._closing = False
@@ -79,7 +105,7 @@ class Recorder:
     @property
     def backlog(self) -> int:
         """Results that are not committed yet."""
-        return len(self._results) + sum(len(facts) for facts in self._pending.values())
+        return len(self._results) + sum(len(of_run.facts) for of_run in self._pending.values())
 
     def close(self) -> None:
         """Lets `run` end once everything reported so far is committed."""
@@ -114,22 +140,40 @@ class Recorder:
 
     def _collect(self) -> None:
         results, self._results = self._results, []
-        pending = self._pending
+        pending, brakes = self._pending, self._brakes
         for run, job, verdict, at in results:
-            facts = pending.get(run)
-            if facts is None:
-                facts = pending[run] = []
-            facts.append(run.fact(job, verdict, at))
+            of_run = pending.get(run)
+            if of_run is None:
+                of_run = pending[run] = Pending()
+            fact = run.fact(job, verdict, at)
+            of_run.facts.append(fact)
+            bounce = None
+            if verdict.code >= 400:
+                bounce = self._refused(of_run, run, job, fact)
+            if brakes is not None and verdict.code:
+                brakes.saw(run.campaign_id, fact.relay, job.recipient, fact.outcome, bounce, at)
+
+    def _refused(self, of_run: Pending, run: Run, job: Job, fact: Fact) -> Bounce:
+        """The class of the refusal; notes what follows from it if it is final."""
+        bounce = classify(fact.code, fact.enhanced, fact.text)
+        outcome = fact.outcome
+        if outcome is Outcome.REJECTED or outcome is Outcome.EXPIRED:
+            of_run.classes.append((bounce, fact.relay))
+            bad = bounce is Bounce.ADDRESS_BAD
+            if bad or bounce in SOFT:
+                address = job.recipient.decode()
+                of_run.failures.append(Failure(run.account, run.campaign_id, address, fact.at, bad))
+        return bounce
 
     async def _write(self) -> None:
         """One transaction for all that nobody else can have changed; one for each other shard."""
         plain: dict[Run, Batch] = {}
         exact: list[Run] = []
-        for run, facts in self._pending.items():
-            if self._unsure or any(fact.maybe_duplicate for fact in facts):
+        for run, of_run in self._pending.items():
+            if self._unsure or any(fact.maybe_duplicate for fact in of_run.facts):
                 exact.append(run)
             else:
-                plain[run] = self._batch(run, facts)
+                plain[run] = self._batch(run, of_run)
         if plain:
             started = time.perf_counter()
             fenced = await ledger.record(self._db, self._host, list(plain.values()))
@@ -150,11 +194,18 @@ class Recorder:
                 run.fenced()
         self._unsure = False
 
-    def _batch(self, run: Run, facts: list[Fact]) -> Batch:
-        return Batch(run.campaign_id, run.shard, run.epoch, run.advance(facts), facts)
+    def _batch(self, run: Run, of_run: Pending) -> Batch:
+        facts = of_run.facts
+        done = run.advance(facts)
+        return Batch(
+            run.campaign_id, run.shard, run.epoch, done, facts, of_run.failures, self._limits
+        )
 
     def _committed(self, run: Run) -> None:
-        facts = self._pending.pop(run)
+        of_run = self._pending.pop(run)
+        facts = of_run.facts
+        for bounce, relay in of_run.classes:
+            metrics.bounces.labels(bounce.value, relay).inc()
         self.counts[run.campaign_id] = self.counts.get(run.campaign_id, 0) + len(facts)
         tally = [0] * 7
         for fact in facts:

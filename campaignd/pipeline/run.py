@@ -14,18 +14,18 @@ from typing import Final
 
 from campaignd import events, metrics
 from campaignd.channels.base import Channel
-from campaignd.errors import RowError, StoreOutage, UsageError
+from campaignd.errors import StoreOutage, UsageError
 from campaignd.model import (
     Attempt,
     Fact,
     Job,
-    Outcome,
     SendRight,
     Taken,
     UnknownPolicy,
     Verdict,
 )
 from campaignd.pipeline.campaign import RunningCampaign
+from campaignd.pipeline.issue import Issuer
 from campaignd.pipeline.limit import HostLimit
 from campaignd.pipeline.protocol import (
     Holder,
@@ -39,13 +39,10 @@ from campaignd.pipeline.protocol import (
 )
 from campaignd.pipeline.queue import JobQueue
 from campaignd.pipeline.record import Recorder
+from campaignd.pipeline.signing import Signing
 from campaignd.pipeline.turns import Turns
 from campaignd.store import ledger, shards
 from campaignd.store.db import Database
-from campaignd.store.ledger import Recipient
-
-CHUNK: Final = 16
-"""Recipients composed before the loop's other work gets its turn: under 1 ms."""
 
 OUTAGE_PAUSE: Final = (0.2, 3.0)
 """First and longest pause between tries while MySQL is away, in seconds."""
@@ -58,6 +55,7 @@ class Stages:
     db: Database
     channel: Channel
     queue: JobQueue
+    signing: Signing
     recorder: Recorder
     turns: Turns
     limit: HostLimit
@@ -83,6 +81,7 @@ class ShardRun:
     ) -> None:
         """`taken_at`: monotonic time at which the takeover was committed, or later."""
         self.campaign = campaign
+        self.account = campaign.account
         self.campaign_id = campaign.id
         self.shard = shard
         self.right = right
@@ -96,6 +95,7 @@ class ShardRun:
         self._holder = Holder(taken, resolve_at=taken_at + stages.ttl)
         self._changed = asyncio.Event()
         self._pause = OUTAGE_PAUSE[0]
+        self._issuer = Issuer(self, stages)
 
     def __repr__(self) -> str:
         holder = self._holder
@@ -112,6 +112,12 @@ class ShardRun:
 
     async def run(self) -> None:
         """Works on the shard until it is released or fenced."""
+        async with asyncio.TaskGroup() as tasks:
+            looking = tasks.create_task(self._issuer.look_again())
+            await self._work()
+            looking.cancel()
+
+    async def _work(self) -> None:
         while True:
             self._changed.clear()
             step = self._holder.next_step(time.monotonic(), self._stages.wall())
@@ -127,7 +133,7 @@ class ShardRun:
                     await self._start(step)
             except (StoreOutage, UsageError) as outage:
                 events.store_outage("shard", outage)
-                await self._pause_for_outage()
+                await self.pause_for_outage()
             else:
                 self._pause = OUTAGE_PAUSE[0]
 
@@ -196,11 +202,28 @@ class ShardRun:
 
     def give_back(self, job: Job) -> None:
         """See queue.Owner."""
-        self._unattempted(1)
+        self.unattempted(1)
 
     def right_ended(self) -> None:
         """See queue.Owner."""
         self.stop("lease ended", within=0.0)
+
+    def outdated(self, job: Job) -> None:
+        """See queue.Owner."""
+        self._issuer.outdated(job)
+
+    # What the issuer calls.
+
+    def unattempted(self, count: int) -> None:
+        """So many of what was issued were not attempted."""
+        self._holder.returned(count)
+        self._stages.turns.release(count)
+        self._changed.set()
+
+    async def pause_for_outage(self) -> None:
+        """Waits before the next try, longer each time."""
+        await asyncio.sleep(self._pause * random.uniform(0.5, 1.5))  # noqa: S311
+        self._pause = min(self._pause * 2, OUTAGE_PAUSE[1])
 
     # Steps.
 
@@ -216,7 +239,7 @@ class ShardRun:
         if claimed:
             self._holder.issued(len(claimed))
             metrics.claimed.inc(len(claimed))
-            await self._issue(claimed, await self._read(claimed))
+            await self._issuer.issue(claimed)
 
     async def _claim(self, step: Retries | Resume | Window, granted: int) -> list[Attempt]:
         """Makes it durable that these attempts may happen (R2, R6). Empty when fenced."""
@@ -238,53 +261,6 @@ class ShardRun:
             return []
         holder.retries_claimed(retries.next_due)
         return retries.attempts
-
-    async def _read(self, attempts: list[Attempt]) -> dict[int, Recipient]:
-        """The recipients of claimed attempts; what is claimed has to be read, so this waits
-        until MySQL answers or the run stops."""
-        db, account = self._stages.db, self.campaign.account
-        key = (self.campaign_id, self.shard)
-        seqs = sorted(attempt.seq for attempt in attempts)
-        first, last = seqs[0], seqs[-1]
-        while not self.stopped:
-            try:
-                if last - first == len(seqs) - 1:
-                    rows = await ledger.window(db, account, *key, first - 1, last)
-                else:
-                    rows = await ledger.picked(db, account, *key, seqs)
-            except (StoreOutage, UsageError) as outage:
-                events.store_outage("read", outage)
-                await self._pause_for_outage()
-            else:
-                return {row[0]: row for row in rows}
-        return {}
-
-    async def _issue(self, attempts: list[Attempt], recipients: dict[int, Recipient]) -> None:
-        """Composes recipients and queues them for the lane. All are counted as issued already."""
-        stages, right, shard = self._stages, self.right, self.shard
-        limit, queue, report = stages.limit, stages.queue, stages.recorder.report
-        compose = self.campaign.compiled.job
-        for index, (seq, number, marked) in enumerate(attempts):
-            if limit.limited:
-                stages.channel.wake()
-                await limit.acquire()
-            elif index % CHUNK == 0:
-                stages.channel.wake()
-                await asyncio.sleep(0)
-            if self.stopped:
-                self._unattempted(len(attempts) - index)
-                break
-            _, address, values, suppressed = recipients[seq]
-            if suppressed:
-                verdict = _SUPPRESSED
-            else:
-                try:
-                    queue.put(compose(self, right, shard, seq, number, marked, address, values))
-                    continue
-                except RowError as error:
-                    verdict = Verdict(Outcome.REJECTED, 0, "", str(error)[:500], "")
-            report(Job(self, right, seq, number, marked, b"", b"", b""), verdict)
-        stages.channel.wake()
 
     async def _resolve(self) -> None:
         holder = self._holder
@@ -319,21 +295,9 @@ class ShardRun:
         ):
             self.fenced()
 
-    def _unattempted(self, count: int) -> None:
-        self._holder.returned(count)
-        self._stages.turns.release(count)
-        self._changed.set()
-
-    async def _pause_for_outage(self) -> None:
-        await asyncio.sleep(self._pause * random.uniform(0.5, 1.5))  # noqa: S311
-        self._pause = min(self._pause * 2, OUTAGE_PAUSE[1])
-
     async def _wait(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(max(seconds, 0.001)):
                 await self._changed.wait()
         except TimeoutError:
             return
-
-
-_SUPPRESSED: Final = Verdict(Outcome.SUPPRESSED, 0, "", "the address is suppressed", "")

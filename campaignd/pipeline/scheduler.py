@@ -98,6 +98,10 @@ class Scheduler:
         """How many shards of each campaign this host holds."""
         return dict(Counter(campaign for campaign, _ in self.runs))
 
+    def at_work(self) -> set[int]:
+        """The campaigns that this host goes on with."""
+        return {campaign for (campaign, _), run in self.runs.items() if not run.stopped}
+
     async def _look(self) -> None:
         db, now = self._stages.db, self._stages.wall()
         if started := await campaigns.due(db, now):

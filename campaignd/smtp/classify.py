@@ -2,7 +2,8 @@
 
 Sorted by scope, as in Postfix's smtp_trouble.c: the relay and the session first, then the
 message and its recipient. The first rule that fits decides. Nothing else in campaignd may look
-at a reply code to decide what becomes of a message, a session or a relay.
+at a reply code to decide what becomes of a message, a session or a relay. What kind of refusal it
+is by its words, `bounces` knows.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import enum
 from typing import Final, NamedTuple
 
 from campaignd.model import Outcome
+from campaignd.smtp import bounces
+from campaignd.smtp.bounces import Bounce
 
 MAX_RETURNS: Final = 3
 """How often a job may come back un-attempted before its recipient is deferred. More would let
@@ -104,14 +107,17 @@ NO_STATUS: Final = "none"
 
 class Rule(NamedTuple):
     """Fits a refusal when its command, its code and its enhanced code fit: one that begins like
-    one of `enhanced`, where NO_STATUS stands for none and an empty tuple for any. `why` is for
-    people who tune this."""
+    one of `enhanced`, where NO_STATUS stands for none and an empty tuple for any. With a `bounce`
+    it has to be of that class, too, and with `proven` on a session that has, or has not, carried a
+    message before. `why` is for people who tune this."""
 
     phases: frozenset[Phase]
     codes: frozenset[int]
     enhanced: tuple[str, ...]
     decision: Decision
     why: str
+    bounce: Bounce | None = None
+    proven: bool | None = None
 
 
 _ANY: Final = frozenset(Phase)
@@ -120,6 +126,8 @@ _BEFORE_DOT: Final = _ANY - _DOT
 _COMMANDS: Final = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA})
 _MAIL: Final = frozenset({Phase.MAIL})
 _RCPT: Final = frozenset({Phase.RCPT})
+_RCPT_OR_DATA: Final = frozenset({Phase.RCPT, Phase.DATA})
+_MAIL_OR_DOT: Final = frozenset({Phase.MAIL, Phase.FINAL_DOT})
 _FOUR: Final = frozenset(range(400, 500))
 _FIVE: Final = frozenset(range(500, 600))
 
@@ -143,6 +151,44 @@ RULES: Final = (
         (),
         _RETURN,
         "AUTH or STARTTLS is wanted (RFC 4954, 3207): the relay refuses us, not the recipient",
+    ),
+    Rule(
+        _COMMANDS,
+        _FIVE,
+        (),
+        _RETURN,
+        "it does not carry our mail (relaying denied, a quota used up): its trouble, never final"
+        " for a recipient; while it is left alone, other relays do the work",
+        bounce=Bounce.RELAY,
+        proven=False,
+    ),
+    Rule(
+        _DOT,
+        _FIVE,
+        (),
+        Decision(_DEFER, After.CLOSE, Effect.PENALISE),
+        "the same, but the message was written",
+        bounce=Bounce.RELAY,
+        proven=False,
+    ),
+    Rule(
+        _MAIL_OR_DOT,
+        _FIVE,
+        (),
+        Decision(_DEFER, After.KEEP),
+        "the same from a relay that carried our mail a moment ago: others need not wait for what it"
+        " has against this one",
+        bounce=Bounce.RELAY,
+        proven=True,
+    ),
+    Rule(
+        _RCPT_OR_DATA,
+        _FIVE,
+        (),
+        Decision(_DEFER, After.RESET),
+        "the same, with a transaction to end",
+        bounce=Bounce.RELAY,
+        proven=True,
     ),
     Rule(
         _MAIL,
@@ -184,15 +230,24 @@ UNSENDABLE: Final = Decision(Outcome.REJECTED, After.KEEP)
 """Judged by us before a byte of it was written."""
 
 
-def refusal(phase: Phase, code: int, enhanced: str) -> Decision:
-    """What a reply of class 4 or 5 means. `enhanced` may be empty."""
+def refusal(
+    phase: Phase, code: int, enhanced: str, text: str = "", *, proven: bool = False
+) -> Decision:
+    """What a reply of class 4 or 5 means. `enhanced` may be empty; `proven` says whether a message
+    was accepted on this session before."""
     status = enhanced or NO_STATUS
+    bounce: Bounce | None = None
     for rule in RULES:
         if (
             code in rule.codes
             and phase in rule.phases
             and (not rule.enhanced or status.startswith(rule.enhanced))
+            and (rule.proven is None or rule.proven is proven)
         ):
+            if rule.bounce is not None:
+                bounce = bounce or bounces.classify(code, enhanced, text)
+                if bounce is not rule.bounce:
+                    continue
             return rule.decision
     raise ValueError(f"{code} is no refusal")
 

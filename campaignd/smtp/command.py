@@ -84,21 +84,23 @@ def prepare(job: Job, offered: Capabilities) -> None:
     sender = job.sender
     if len(sender) > MAX_PATH or sender.translate(None, allowed):
         raise Unsendable("5.1.7", "the sender's address cannot be sent in MAIL")
-    message = job.message
-    if not message.endswith(END_OF_MESSAGE):
+    if not (job.tail or job.message).endswith(END_OF_MESSAGE):
         raise Unsendable("5.6.0", "the message does not end where its final dot is")
-    if offered.size and len(message) - 3 > offered.size:
-        raise Unsendable(
-            "5.3.4", f"the message has {len(message) - 3} octets, the relay takes {offered.size}"
-        )
+    if offered.size and (size := _size(job)) > offered.size:
+        raise Unsendable("5.3.4", f"the message has {size} octets, the relay takes {offered.size}")
+
+
+def _size(job: Job) -> int:
+    """Octets without the final dot (RFC 1870, 3); stuffed dots are counted, which the RFC lets an
+    estimate do."""
+    return len(job.message) + len(job.tail) - len(FINAL_DOT)
 
 
 def mail(job: Job, offered: Capabilities) -> bytes:
-    """MAIL for a prepared job. SIZE counts no final dot (RFC 1870, 3); stuffed dots are counted,
-    which the RFC lets an estimate do."""
+    """MAIL for a prepared job."""
     command = b"MAIL FROM:<%b>" % job.sender
     if offered.size is not None:
-        command += b" SIZE=%d" % (len(job.message) - 3)
+        command += b" SIZE=%d" % _size(job)
     if job.eight_bit:
         command += b" BODY=8BITMIME"
     if job.smtputf8:
@@ -117,6 +119,6 @@ def group(job: Job, offered: Capabilities) -> bytes:
         return mail(job, offered) + rcpt(job) + DATA
     return b"MAIL FROM:<%b> SIZE=%d\r\nRCPT TO:<%b>\r\nDATA\r\n" % (
         job.sender,
-        len(job.message) - 3,
+        _size(job),
         job.recipient,
     )

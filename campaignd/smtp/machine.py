@@ -48,6 +48,7 @@ from campaignd.smtp.reply import (
     ReplyParser,
     printable,
     single_line,
+    without_addresses,
 )
 
 MAX_USUAL: Final = 512
@@ -73,6 +74,7 @@ class Machine:
         "_refusal",
         "_then",
         "_usual",
+        "carried",
         "completed",
         "front",
         "offered",
@@ -94,6 +96,8 @@ class Machine:
         """The job whose final dot awaits its reply."""
         self.completed = 0
         """Transactions that the server has answered to their end."""
+        self.carried = False
+        """Whether the server has accepted a message on this session."""
         self.refused_in_a_row = 0
         self._parser = ReplyParser()
         self._due: deque[Phase] = deque()  # what the server has to answer, in order
@@ -150,14 +154,18 @@ class Machine:
     def body(self) -> bytes:
         """The whole message with its final dot."""
         self._check("body")
-        return self._await_verdict().message
+        job = self._await_verdict()
+        return job.message + job.tail
 
-    def begin_body(self) -> memoryview:
-        """The message without its final dot, which `final_dot` gives."""
+    def begin_body(self) -> list[memoryview]:
+        """The message in pieces without its final dot, which `final_dot` gives."""
         self._check("begin_body")
         assert self.opening is not None  # noqa: S101  # READY has one
         self.state = State.BODY
-        return memoryview(self.opening.message)[: -len(command.FINAL_DOT)]
+        message, tail = memoryview(self.opening.message), memoryview(self.opening.tail)
+        if not tail:
+            return [message[: -len(command.FINAL_DOT)]]
+        return [message, tail[: -len(command.FINAL_DOT)]]
 
     def final_dot(self) -> bytes:
         """What ends the message after `begin_body`."""
@@ -306,6 +314,7 @@ class Machine:
         self.front = None
         self.state = State.IDLE if self.opening is None else State.ENVELOPE
         self.completed += 1
+        self.carried = True
         self.refused_in_a_row = 0
         return Ended(
             job,
@@ -324,7 +333,13 @@ class Machine:
 
     def _refuse(self, phase: Phase, reply: Reply) -> None:
         moot = self._refusal is not None and phase is not Phase.FINAL_DOT
-        decision = classify.refusal(Phase.MOOT if moot else phase, reply.code, reply.enhanced)
+        decision = classify.refusal(
+            Phase.MOOT if moot else phase,
+            reply.code,
+            reply.enhanced,
+            reply.text,
+            proven=self.carried,
+        )
         verdict = Verdict(decision.outcome, reply.code, reply.enhanced, reply.text, self.relay)
         if decision.after is After.CLOSE:
             self._shut(phase, verdict, decision)
@@ -414,4 +429,4 @@ class Machine:
         self._due.clear()
         self._fresh = False
         self._parser = ReplyParser()
-        self._events.append(Closed(reason[:MAX_TEXT], effect))
+        self._events.append(Closed(without_addresses(reason)[:MAX_TEXT], effect))

@@ -142,6 +142,13 @@ def printable(raw: bytes) -> str:
     return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
+def without_addresses(text: str) -> str:
+    """The text as it may be logged: servers like to repeat the recipient."""
+    if "@" not in text:
+        return text
+    return " ".join(["<...>" if "@" in word else word for word in text.split(" ")])
+
+
 def _reply(code: int, raw: bytes) -> Reply:
     text = printable(raw)
     if text[5:6] == " " and _SHORT.get(text[:5]) == code // 100:  # what the pattern would say

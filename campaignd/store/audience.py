@@ -73,6 +73,15 @@ class Loader:
         self._campaign = campaign
         self._careful = 0
 
+    @property
+    def careful(self) -> bool:
+        """There were addresses lately that the campaign has already: it looks before inserting."""
+        return self._careful > 0
+
+    def beware(self) -> None:
+        """From here on addresses may be known."""
+        self._careful = _CAREFUL
+
     async def add(
         self, batch: Batch, now: float, settle: Callable[[Iterable[Recipient]], None]
     ) -> None:

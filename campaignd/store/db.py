@@ -7,7 +7,7 @@ read-only, full, deadlock) becomes `StoreOutage`; a mistake in our own SQL stays
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -33,6 +33,9 @@ wait (5 s, set above), shorter than an operator's patience. It is for each state
 server that is slow makes us slow and not stuck."""
 
 CONNECT_SECONDS: Final = 5.0
+
+_READ_OCTETS: Final = 262_144
+"""More than the driver's reader holds."""
 
 LEAST_IDLE_SECONDS: Final = 20
 """Below this, connections would be made anew all the time on a host with little to do."""
@@ -74,8 +77,9 @@ class Transaction:
         self._connection = connection
         self._progress = progress
 
-    async def execute(self, statement: str, args: Sequence[object] | None = None) -> int:
-        """Runs a statement; returns the rows it matched (CLIENT_FOUND_ROWS), changed or not."""
+    async def execute(self, statement: str | bytes, args: Sequence[object] | None = None) -> int:
+        """Runs a statement, which is UTF-8 if it is bytes; returns the rows it matched
+        (CLIENT_FOUND_ROWS), changed or not."""
         self._progress.goes_on()
         async with self._connection.cursor() as cursor:
             await cursor.execute(statement, args)
@@ -111,6 +115,21 @@ class Transaction:
             await cursor.execute(statement, args)
             while (row := await cursor.fetchone()) is not None:
                 yield row
+
+    async def octets(self, statement: str) -> AsyncGenerator[bytes]:
+        """A result as it comes, for `wire.RowSplitter`. To be closed, and with it the connection:
+        the driver does not know where the result ended."""
+        self._progress.goes_on()
+        connection = self._connection
+        cursor = await connection.cursor(aiomysql.SSCursor)
+        try:
+            await cursor.execute(statement)
+            while data := await connection._reader.read(_READ_OCTETS):
+                self._progress.goes_on()
+                yield data
+            raise pymysql.err.OperationalError(2013, "Lost connection to MySQL server during query")
+        finally:
+            connection.close()
 
     async def columns(self, statement: str, args: Sequence[object] | None = None) -> list[str]:
         """The column names that a query yields."""
@@ -187,8 +206,10 @@ class Database:
         progress = _Progress(timeout)
         try:
             async with progress.deadline:
+                cancellations = _cancellations()
                 connection = await pool.acquire()
                 try:
+                    _heed(cancellations)
                     yield connection, progress
                 except BaseException:
                     # What the server has seen of it is unsettled: only closing settles it.
@@ -248,6 +269,19 @@ class _Progress:
         """The next statement has its own time."""
         if self._seconds is not None:
             self.deadline.reschedule(asyncio.get_running_loop().time() + self._seconds)
+
+
+def _cancellations() -> int:
+    """How often the present task was told to end."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+def _heed(before: int) -> None:
+    """Up to Python 3.11 `asyncio.wait_for`, by which the driver connects, loses a cancellation that
+    comes together with its result (https://github.com/python/cpython/issues/86296)."""
+    if _cancellations() > before:
+        raise asyncio.CancelledError
 
 
 def _idle_limits(seconds: int) -> str:

@@ -15,13 +15,16 @@ import orjson
 from pymysql.converters import escape_string
 
 from campaignd.model import Fact, Outcome, Retry
+from campaignd.store import bounces
+from campaignd.store.bounces import Failure, RunLimits
 from campaignd.store.db import Database, Transaction
 from campaignd.store.shards import next_retry
 from campaignd.store.sql import ledger as sql
 from campaignd.store.sql import shards as shard_sql
+from campaignd.store.sql import suppressions as suppression_sql
 
 Recipient = tuple[int, str, list[Any], int]
-"""seq, address, values in the order of the campaign's fields, 1 if suppressed."""
+"""seq, address, values in the order of the campaign's fields, the SuppressionReason or 0."""
 
 
 class Resolution(NamedTuple):
@@ -43,28 +46,43 @@ class Batch(NamedTuple):
     epoch: int
     done: int
     facts: list[Fact]
+    failures: Sequence[Failure] = ()
+    """Of the facts, those after which an address may have to be suppressed."""
+    limits: RunLimits = bounces.NO_RUNS
 
 
 async def window(
     db: Database, account: str, campaign: int, shard: int, above: int, upto: int
 ) -> list[Recipient]:
     """The recipients above `above` up to and including `upto`, in order."""
-    return await _recipients(db, sql.WINDOW, (account, campaign, shard, above, upto))
+    which = (campaign, shard, above, upto)
+    return await _recipients(db, account, sql.WINDOW, sql.SUPPRESSED_IN_WINDOW, which)
 
 
 async def picked(
     db: Database, account: str, campaign: int, shard: int, seqs: Sequence[int]
 ) -> list[Recipient]:
     """The recipients with these numbers, in order."""
-    return await _recipients(db, sql.PICKED, (account, campaign, shard, tuple(seqs)))
+    which = (campaign, shard, tuple(seqs))
+    return await _recipients(db, account, sql.PICKED, sql.SUPPRESSED_OF_PICKED, which)
 
 
-async def _recipients(db: Database, statement: str, args: tuple[object, ...]) -> list[Recipient]:
+async def _recipients(
+    db: Database, account: str, statement: str, suppressed: str, which: tuple[object, ...]
+) -> list[Recipient]:
+    """By domain, by hash and for all accounts few are suppressed; a list that has such entries
+    costs a second query."""
     found: list[Recipient] = []
+    others = 0
     async with db.statement() as tx:
-        async for (packed,) in tx.stream(statement, args):
+        async for packed, others in tx.stream(statement, (account, account, *which)):  # noqa: B007
             found += orjson.loads(packed)
-    found.sort()
+        found.sort()
+        if others:
+            of_account = (account,) * suppression_sql.OTHER_ARGUMENTS
+            reasons: dict[int, int] = dict(await tx.fetch(suppressed, (*of_account, *which)))
+            for index, (seq, address, values, reason) in enumerate(found if reasons else ()):
+                found[index] = (seq, address, values, max(reason, reasons.get(seq, 0)))
     return found
 
 
@@ -81,6 +99,7 @@ async def record(db: Database, host: str, batches: Sequence[Batch]) -> list[Batc
         if held:
             await _add_facts(tx, host, held)
             await _follow(tx, held)
+            await _suppress(tx, held)
     return [batch for batch in batches if batch not in held]
 
 
@@ -103,6 +122,7 @@ async def record_exactly(db: Database, host: str, batch: Batch) -> bool:
         if ended:
             await tx.execute(sql.DROP_UNCLAIMED, (*key, tuple(ended)))
         await _put_retries(tx, [exact])
+        await _suppress(tx, [exact])
         if held:
             await tx.execute(shard_sql.DONE, (batch.done, *key, batch.epoch))
         await tx.execute(shard_sql.RECOUNT, (*key, *key))
@@ -266,6 +286,12 @@ async def _follow(tx: Transaction, batches: Sequence[Batch]) -> None:
         if ended:
             await tx.execute(sql.DROP_RETRIES, (batch.campaign, batch.shard, tuple(ended)))
     await _put_retries(tx, batches)
+
+
+async def _suppress(tx: Transaction, batches: Sequence[Batch]) -> None:
+    failures = [failure for batch in batches for failure in batch.failures]
+    if failures:
+        await bounces.follow_in(tx, failures, batches[0].limits)
 
 
 async def _put_retries(tx: Transaction, batches: Sequence[Batch]) -> None:

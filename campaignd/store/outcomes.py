@@ -1,4 +1,4 @@
-"""Reads the ledger for people: every attempt with its recipient's address.
+"""Reads the ledger for people: every attempt with its recipient's address, and later events.
 
 By windows of the primary key, each of which is read to its end: no cursor and no transaction
 stays open while the reader of the output takes its time.
@@ -6,13 +6,15 @@ stays open while the reader of the output takes its time.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final, NamedTuple
 
 import orjson
 
 from campaignd.model import Outcome
+from campaignd.store import feedback
 from campaignd.store.db import Database
+from campaignd.store.feedback import Happened
 from campaignd.store.sql import outcomes as sql
 
 WINDOW: Final = 1_024
@@ -35,6 +37,8 @@ class Line(NamedTuple):
     host: str
     relay: str
     response: str
+    events: Sequence[Happened] = ()
+    """What happened to the recipient later; on the last of their lines."""
 
 
 async def attempts(
@@ -75,5 +79,15 @@ async def _window(
                 lines.append(
                     Line(shard, seq, address, attempt, Outcome(result), bool(marked), *rest)
                 )
+        events = await feedback.window(tx, campaign, shard, above, upto) if lines else {}
     lines.sort()
+    return _with_events(lines, events) if events else lines
+
+
+def _with_events(lines: list[Line], events: dict[int, list[Happened]]) -> list[Line]:
+    """Each recipient's events on the last of their lines, so that nobody counts them twice."""
+    last = {line.seq: place for place, line in enumerate(lines)}
+    for seq, happened in events.items():
+        if seq in last:
+            lines[last[seq]] = lines[last[seq]]._replace(events=happened)
     return lines

@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from urllib.parse import urlsplit
 
 import pymysql
 
-from campaignd.config import Daemon, Lease, Limits, Relay
+from campaignd.config import Daemon, Lease, Limits, Links, Relay
 from campaignd.sandbox.box import Sandbox
 from campaignd.sandbox.policy import SinkPolicy
 from campaignd.sandbox.server import Server, tail
@@ -47,6 +48,11 @@ unknown = "%s"
 first = "1s"
 longest = "1s"
 """
+
+HTML: Final = (
+    "<p>Dear {{ name }}, spring is here.</p>" * 8
+    + '<p><a href="{{ unsubscribe_url }}">Leave</a></p>'
+)
 
 _names = itertools.count(1)
 
@@ -107,6 +113,9 @@ class Site:
         self._processes: list[Process] = []
 
     def __enter__(self) -> Self:
+        key = self.folder / "links.key"
+        key.touch(0o600)
+        key.write_text(secrets.token_hex(32))
         self.sink = self._stack.enter_context(
             SinkProcess(supervisor=self.box.supervisor, log=self.folder / "sink.jsonl")
         )
@@ -123,17 +132,18 @@ class Site:
             process.kill()
         self._stack.close()
 
-    def resink(self, policy: SinkPolicy) -> None:
+    def resink(self, policy: SinkPolicy | None = None, *, keep: int = 0) -> None:
         """Another sink at the end of the configured relay."""
+        log = self.folder / "sink.jsonl"
         self.sink = self._stack.enter_context(
-            SinkProcess(policy, supervisor=self.box.supervisor, log=self.folder / "sink.jsonl")
+            SinkProcess(policy, supervisor=self.box.supervisor, log=log, keep=keep)
         )
         self.config = self.configure()
 
     def configure(
         self, name: str = "config.toml", *, rate: float | None = None, ttl: float = TTL, **more: Any
     ) -> Path:
-        """Writes a configuration whose one relay is the sink."""
+        """Writes a configuration whose one relay is the sink, and which `lint` has no errors in."""
         relay = Relay(
             name="sink", host="127.0.0.1", port=self.sink.port, tls="none", connections=20
         )
@@ -141,6 +151,7 @@ class Site:
             "daemon": Daemon(drain_timeout=5.0),
             "lease": Lease(ttl=ttl),
             "limits": Limits(messages_per_second=rate),
+            "links": Links(url="https://links.acme.example", key_files=["links.key"]),
             **more,
         }
         config = self.box.config(self._url, settings.pop("relays", [relay]), **settings)
@@ -187,7 +198,7 @@ class Site:
     def campaign(self, unknown: str = "resend") -> str:
         """Writes a campaign file; returns its name."""
         (self.folder / "c.toml").write_text(CAMPAIGN % unknown)
-        (self.folder / "text.html").write_text("<p>Dear {{ name }}, spring is here.</p>" * 8)
+        (self.folder / "text.html").write_text(HTML)
         return "c.toml"
 
     def enqueue(self, count: int, *options: str, unknown: str = "resend") -> int:

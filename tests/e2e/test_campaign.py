@@ -50,6 +50,7 @@ def test_status_says_what_is_promised(site: Site) -> None:
             "suppressed": 0,
             "unknown": 0,
         },
+        "events": {"bounced": 0, "complained": 0, "unsubscribed": 0},
         "maybe_duplicates": 0,
         "rate": 0.0,
         "eta_seconds": None,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
 from pathlib import Path
 
+import dkim
 import pytest
 
+from campaignd.config import load
+from campaignd.dkim import load_keys
 from tests.e2e.site import COMMAND, PATIENCE
 
 
@@ -39,6 +43,9 @@ def test_it_proves_that_ledger_and_sink_agree(scratch: Path) -> None:
     assert "The ledger and the sink agree" in done.stdout
     assert "Subject: " in done.stdout
     assert "finished" in done.stdout
+    assert "0 errors, 1 warning" in done.stdout
+    for reason in ("unsubscribed", "bounced"):
+        assert re.search(rf"^\S+@\S+ +{reason} +", done.stdout, re.MULTILINE)
     assert list(scratch.iterdir()) == []
 
 
@@ -57,6 +64,14 @@ def test_keep_leaves_its_files(scratch: Path) -> None:
     assert str(folder) in done.stdout
     names = {file.name for file in folder.iterdir()}
     assert {"spring.toml", "spring.html", "recipients.csv", "rejects.csv", "sink.jsonl"} <= names
+    for name in ("s1.pem", "e1.pem", "links.key"):
+        assert (folder / name).stat().st_mode & 0o777 == 0o600
+    records = {
+        f"{key.name}.".encode(): key.record.encode()
+        for key in load_keys(load(folder / "config.toml")).keys
+    }
+    message = (folder / "message.eml").read_bytes()
+    assert dkim.DKIM(message).verify(0, dnsfunc=lambda name, timeout=0: records.get(name))
 
 
 def test_an_interrupt_leaves_nothing(scratch: Path) -> None:

@@ -21,6 +21,7 @@ def make_job(
     eight_bit: bool = False,
     smtputf8: bool = False,
     recode: Callable[[], bytes] | None = None,
+    tail: bytes = b"",
 ) -> Job:
     """A job that any server should take."""
     return Job(
@@ -35,6 +36,7 @@ def make_job(
         eight_bit,
         smtputf8,
         recode,
+        tail=tail,
     )
 
 

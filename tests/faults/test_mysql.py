@@ -112,7 +112,8 @@ def deadlock(stage: Stage) -> None:
         ):
             cursor.execute("START TRANSACTION")
             cursor.execute(
-                "INSERT INTO suppressions SELECT 'other', UNHEX(MD5(seq)), '', NOW(3)"
+                "INSERT INTO suppressions (account, suppression_key, reason, created_at)"
+                " SELECT 'other', UNHEX(MD5(seq)), 1, NOW(3)"
                 " FROM seq_1_to_3000"
             )
             for campaign, shard in stage.query(
@@ -212,7 +213,8 @@ def test_slow(box: Sandbox) -> None:
     with running(box, recipients=300, after=100, ttl=10, connections=5) as pair:
         stage = pair.stage
         stage.host.mysql.delay(2.0, Direction.DOWN)
-        stage.wait_sent(600)  # more than may be claimed at once
+        # More than may be claimed at once; a new connection alone takes ten seconds.
+        stage.wait(lambda: stage.sent() >= 600, "600 messages sent", within=100)
         stage.host.mysql.heal()
         result = pair.judge()
         assert result.resend.maybe_duplicates == 0

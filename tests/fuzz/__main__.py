@@ -25,6 +25,7 @@ NAMES: Final = [
     "machine",
     "relay",
     "reply",
+    "report",
     "session",
     "template",
 ]

@@ -20,6 +20,10 @@ SPIN_LIMIT = 20_000
 """Callbacks of one process without any time passing: more is an endless loop."""
 
 
+THREAD_SECONDS = 0.2
+"""The most that a thread takes for what it is given."""
+
+
 class Handle:
     """A callback to be run, as loops return it."""
 
@@ -224,6 +228,17 @@ class Process(asyncio.AbstractEventLoop):
     ) -> Handle:
         handle = Handle(callback, args, context)
         return self.world.push((when - self._offset) / self._rate, self, handle)
+
+    def run_in_executor(self, executor: object, func: Callable[..., Any], *args: Any) -> Any:
+        """Of a thread one sees that its work takes a while."""
+        future: asyncio.Future[Any] = asyncio.Future(loop=self)
+
+        def work() -> None:
+            if not future.done():
+                future.set_result(func(*args))
+
+        self.call_later(self.world.rng.random() * THREAD_SECONDS, work)
+        return future
 
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)

@@ -17,13 +17,14 @@ from redis.asyncio import Redis
 
 from campaignd.channels.base import Channel
 from campaignd.lease.keeper import Leases
-from campaignd.pipeline import campaign, protocol, record, run, scheduler, turns
+from campaignd.pipeline import campaign, issue, protocol, queue, record, run, scheduler, turns
 from campaignd.pipeline.campaign import CampaignCache
 from campaignd.pipeline.limit import HostLimit
 from campaignd.pipeline.queue import JobQueue
 from campaignd.pipeline.record import Recorder
 from campaignd.pipeline.run import Stages
 from campaignd.pipeline.scheduler import Scheduler, peers_from
+from campaignd.pipeline.signing import Signing
 from campaignd.pipeline.turns import Turns
 from campaignd.store import campaigns, ledger, shards
 from campaignd.store.db import Database as RealDatabase
@@ -105,20 +106,24 @@ def installed() -> Iterator[None]:
         outside = {"time": _Time, "random": _Random, "events": silent, "metrics": silent}
         put(run, **outside, Holder=_Holder)
         put(run, shards=mysql.Api(shards), ledger=mysql.Api(ledger))
+        put(issue, time=_Time, events=silent, metrics=silent, ledger=mysql.Api(ledger))
         put(record, **outside, ledger=mysql.Api(ledger))
         put(scheduler, time=_Time, events=silent, metrics=silent, TEND_SECONDS=0.5)
         put(scheduler, shards=mysql.Api(shards), POLL_SECONDS=1.2)
         put(scheduler, campaigns=mysql.Api(campaigns))
         put(campaign, shards=mysql.Api(shards))
         put(turns, LEAST_GRANT=2)
+        put(queue, FRESH_SECONDS=queue.FRESH_SECONDS)
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         yield
 
 
-def use(world: World, *, window: int) -> None:
-    """Makes a world the one that the installed surroundings show."""
+def use(world: World, *, window: int, fresh: float) -> None:
+    """Makes a world the one that the installed surroundings show. Jobs are looked at again after
+    `fresh` seconds."""
     _Current.world = world
     _Current.window = window
+    queue.FRESH_SECONDS = fresh
 
 
 class Surroundings:
@@ -165,11 +170,13 @@ class Host:
             sessions,
         )
         channel = cast(Channel, self.lane)
+        self.signing = Signing(self.queue, self.lane.wake, threads=1)
         self.turns = Turns(turns)
         stages = Stages(
             database,
             channel,
             self.queue,
+            self.signing,
             self.recorder,
             self.turns,
             HostLimit(None),
@@ -199,7 +206,12 @@ class Host:
         async with asyncio.TaskGroup() as tasks:
             own = [
                 tasks.create_task(work())
-                for work in (self.recorder.run, self.scheduler.run, self._beat)
+                for work in (
+                    self.signing.run,
+                    self.recorder.run,
+                    self.scheduler.run,
+                    self._beat,
+                )
             ]
             await self._stop.wait()
             draining = asyncio.create_task(self._drain())

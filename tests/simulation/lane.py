@@ -27,13 +27,17 @@ RETRY = RetryPolicy(first=2.0, factor=2.0, longest=6.0, expire=1e6)
 BAD_ROW = 13
 """The recipient of each shard that cannot be composed."""
 
+UNSIGNED, SIGNED = b"message", b"signed message"
+
 
 class Compiled:
-    """See `campaignd.channels.base.CompiledCampaign`."""
+    """See `campaignd.channels.base.CompiledCampaign`. Every other one is signed."""
 
-    def __init__(self, policy: UnknownPolicy) -> None:
+    def __init__(self, policy: UnknownPolicy, *, signed: bool) -> None:
         self.policy = policy
         self.retry = RETRY
+        self.shared_octets = 0
+        self._sign = _sign if signed else None
 
     def job(
         self,
@@ -48,7 +52,8 @@ class Compiled:
     ) -> Job:
         if seq == BAD_ROW:
             raise RowError("a field is missing")
-        return Job(owner, right, seq, attempt, maybe_duplicate, b"", address.encode(), b"message")
+        recipient, sign = address.encode(), self._sign
+        return Job(owner, right, seq, attempt, maybe_duplicate, b"", recipient, UNSIGNED, sign=sign)
 
 
 class Lane:
@@ -84,7 +89,7 @@ class Lane:
         return len(self._before) + len(self._after)
 
     def compile(self, campaign: int, spec: bytes, fields: Sequence[str]) -> Compiled:
-        return Compiled(UnknownPolicy(spec.decode()))
+        return Compiled(UnknownPolicy(spec.decode()), signed=campaign % 2 == 0)
 
     def wake(self) -> None:
         weather = self._weather
@@ -92,6 +97,7 @@ class Lane:
             job = self._queue.get()
             if job is None:
                 return
+            self._rules.attempted(job)
             self._before[job] = None
             handshake = weather.delay(weather.pace, 5.0)
             self._process.call_later(handshake, self._data, job)
@@ -108,6 +114,8 @@ class Lane:
         """The server asks for the message."""
         if job not in self._before:
             return
+        if (job.message == SIGNED) != (job.sign is not None):
+            raise AssertionError(f"sends {job.message!r}")
         del self._before[job]
         rng, weather = self._world.rng, self._weather
         if self._process.time() >= job.right.deadline:
@@ -163,6 +171,10 @@ class Lane:
             self._rules.replied(dot, self._process)
         self._report(job, _verdict(outcome, "" if outcome is Outcome.UNKNOWN else RELAY))
         self.wake()
+
+
+def _sign(message: bytes, tail: bytes, now: int) -> bytes:
+    return SIGNED
 
 
 def _verdict(outcome: Outcome, relay: str = "") -> Verdict:

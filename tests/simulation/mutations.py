@@ -5,6 +5,7 @@ A simulation that finds nothing proves nothing until it has found these.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from typing import Any
 from unittest import mock
 
 from campaignd.lease.keeper import MARGIN, Leases, Shard
-from campaignd.model import Attempt, Fact, Job, Outcome, Retry, Taken, Verdict
-from campaignd.pipeline import protocol, record, run, scheduler
+from campaignd.model import Fact, Job, Outcome, Retry, Taken, Verdict
+from campaignd.pipeline import issue, protocol, record, run, scheduler
 from campaignd.store.ledger import Batch, Recipient, Resolution
 from campaignd.store.shards import ClaimedRetries
 from tests.simulation import host, lane
@@ -169,6 +170,14 @@ def _sends_after_deadline() -> AbstractContextManager[Any]:
     return mock.patch.object(run.ShardRun, "right_ended", right_ended)
 
 
+def _never_looks_again() -> AbstractContextManager[Any]:
+    def outdated(self: run.ShardRun, job: Job) -> None:
+        job.read_at = math.inf
+        self._stages.queue.put_back(job)
+
+    return mock.patch.object(run.ShardRun, "outdated", outdated)
+
+
 def _release_with_jobs_in_flight() -> AbstractContextManager[Any]:
     original = protocol.Holder.next_step
 
@@ -234,16 +243,17 @@ def _one_owner_for_all_leases() -> AbstractContextManager[Any]:
 def _reads_between_first_and_last() -> AbstractContextManager[Any]:
     """Retries come in the order of their time; the window between the first and the last of
     them need not have the others."""
-    original = run.ShardRun._read
+    original = issue.Issuer._read
 
-    async def read(self: run.ShardRun, attempts: list[Attempt]) -> dict[int, Recipient]:
-        low, high = attempts[0].seq, attempts[-1].seq
-        found = await original(self, attempts)
-        if high - low == len(attempts) - 1:
-            return {seq: row for seq, row in found.items() if low <= seq <= high}
-        return found
+    async def read(self: issue.Issuer, wanted: Iterable[int]) -> tuple[dict[int, Recipient], float]:
+        seqs = list(wanted)
+        low, high = seqs[0], seqs[-1]
+        found, read_at = await original(self, seqs)
+        if high - low == len(seqs) - 1:
+            found = {seq: row for seq, row in found.items() if low <= seq <= high}
+        return found, read_at
 
-    return mock.patch.object(run.ShardRun, "_read", read)
+    return mock.patch.object(issue.Issuer, "_read", read)
 
 
 _UNMARKED = ("a second attempt", "duplicates are marked")
@@ -277,6 +287,8 @@ MUTATIONS = (
     Mutation("a release with jobs in flight", "R7 a release", _release_with_jobs_in_flight),
     Mutation("a drain forgets a takeover", "R7 a clean stop", _drain_forgets_the_takeover),
     Mutation("the unattempted wait for retries", "R7 what", _unattempted_wait_for_retries),
+    # Suppressions.
+    Mutation("waiting jobs are not looked at again", "a suppression", _never_looks_again),
     # The end.
     Mutation("a shard finishes without the sum", "R1", make_store=_FinishWithoutSum),
     Mutation("what is settled stays ambiguous", "it never ends", make_store=_SettledStaysAmbiguous),

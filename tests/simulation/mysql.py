@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from campaignd.errors import StoreOutage
@@ -107,6 +107,10 @@ class Database:
             server.rules.took(process, args[:2], taken.epoch)
         return taken
 
+    def told(self, key: tuple[int, int], seqs: Sequence[int]) -> None:
+        """The host has got the recipients that it asked for."""
+        self._server.rules.told(key, seqs)
+
 
 class Api:
     """Stands for the modules `shards`, `ledger` and `campaigns` of `campaignd.store`."""
@@ -119,7 +123,10 @@ class Api:
             return getattr(self._original, name)
 
         async def operation(db: Database, *args: Any, **kwargs: Any) -> Any:
-            return await db.call(name, args, kwargs)
+            result = await db.call(name, args, kwargs)
+            if name in ("window", "picked"):
+                db.told(args[1:3], [row[0] for row in result])
+            return result
 
         setattr(self, name, operation)
         return operation

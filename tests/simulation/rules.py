@@ -18,6 +18,12 @@ from tests.simulation.store import Key, Shard, Store
 
 Recipient = tuple[int, int, int]
 
+SUPPRESSED_SECONDS = 5.0
+"""How old a suppression may be when its recipient is still attempted; older than that only if
+MySQL, asked once more, answered just now."""
+
+JUST_NOW_SECONDS = 2.2
+
 RATE_ERROR = 0.05
 """By how much simulated clocks may run fast or slow; half of the margin of a lease."""
 
@@ -53,6 +59,8 @@ class Rules:
         self._store = store
         self._ttl = ttl
         self.policies: dict[int, str] = {}
+        self.suppressed_at: dict[Recipient, float] = {}
+        self._told_at: dict[Recipient, float] = {}
         self.lease_owner: Callable[[Key], str | None] = lambda key: None
         self.leases_lost: Callable[[], tuple[int, float]] = lambda: (0, -1.0)
         """How often Redis lost everything, and when last."""
@@ -74,7 +82,22 @@ class Rules:
         if self.trace is not None:
             self.trace.append(f"{self._world.now:9.3f} {who!s:8} {what}")
 
-    # Final dots.
+    # Attempts.
+
+    def told(self, key: Key, seqs: Sequence[int]) -> None:
+        """A host gets the recipients that it asked for."""
+        for seq in seqs:
+            self._told_at[*key, seq] = self._world.now
+
+    def attempted(self, job: Job) -> None:
+        """A session takes a job."""
+        run: Any = job.owner
+        recipient = (run.campaign_id, run.shard, job.seq)
+        now = self._world.now
+        age = now - self.suppressed_at.get(recipient, now)
+        told = now - self._told_at[recipient]
+        obeyed = age <= SUPPRESSED_SECONDS or told <= JUST_NOW_SECONDS
+        self._demand(obeyed, "a suppression is obeyed", (recipient, age, told))
 
     def final_dot(self, process: Process, job: Job) -> Dot:
         """A final dot is written at this moment."""

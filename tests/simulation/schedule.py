@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from campaignd.pipeline.queue import FRESH_SECONDS
 from tests.simulation import mysql, redis
 from tests.simulation.clock import Process, World
 from tests.simulation.host import Host, Surroundings, use
@@ -72,10 +73,16 @@ class Schedule:
             if rng.random() < 0.2:
                 store.suppressed.add((campaign, 0, rng.randint(1, sizes[0])))
         self._shape = (rng.choice((1, 2, 4)), rng.choice((4, 8, 20)), rng.choice((1, 2, 5)))
-        use(world, window=rng.choice((2, 3, 8, 20)))
+        # Leases are so short here that, in most schedules, jobs must be let wait for longer: a host
+        # that was frozen past its lease would look at them again, and find nothing else out.
+        suppresses = seed % 4 == 0
+        fresh = FRESH_SECONDS if suppresses else 20.0
+        use(world, window=rng.choice((2, 3, 8, 20)), fresh=fresh)
         for number in range(rng.choice((1, 2, 2, 3, 3))):
             self._start(f"host{number}")
         self._plan_storm()
+        if suppresses:
+            self._plan_suppressions(Random(-seed))
 
     def run(self) -> Result:
         """Runs it to its end."""
@@ -120,6 +127,16 @@ class Schedule:
         for _ in range(rng.randint(0, 9)):
             self._world.at(rng.random() * STORM_SECONDS * 0.8, None, rng.choice(kinds))
         self._world.at(STORM_SECONDS, None, self._calm)
+
+    def _plan_suppressions(self, rng: Random) -> None:
+        for key, shard in self._store.shards.items():
+            recipient = (*key, rng.randint(1, shard.size))
+            self._world.at(rng.random() * STORM_SECONDS, None, self._suppress, recipient)
+
+    def _suppress(self, recipient: tuple[int, int, int]) -> None:
+        self._rules.note("operator", f"suppresses {recipient}")
+        self._store.suppressed.add(recipient)
+        self._rules.suppressed_at[recipient] = self._world.now
 
     def _any_host(self) -> Host | None:
         alive = [host for host in self._hosts.values() if host.process.alive]

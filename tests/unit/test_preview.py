@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 
 from campaignd.audience.source import FileSource
 from campaignd.cli.entry import main
+from campaignd.compose import CampaignSpec
 from campaignd.compose.encoding import for_data
+from campaignd.compose.links import Links
 from campaignd.errors import UsageError
-from campaignd.preview import content, pick, readable
+from campaignd.preview import UNFILED, Picked, compose, content, pick, readable
+from campaignd.tokens import Purpose, TokenKeys
 
 CSV = "email,name\nanna@a.example,Anna\nbroken,Bruno\nchiara@c.example,Chiará\n"
 CAMPAIGN = """
@@ -83,6 +86,92 @@ def test_the_command_decodes(folder: Path, capsys: pytest.CaptureFixture[str]) -
     printed = capsys.readouterr().out
     assert "Subject: Hi Chiará\n" in printed
     assert printed.endswith("--- text/plain\nDear Chiará,\n.a dot\n")
+
+
+def make_rich(folder: Path) -> list[str]:
+    (folder / "campaign.toml").write_text(
+        CAMPAIGN + 'html = "text.html"\n[[inline]]\nfile = "logo.png"\ncid = "logo"\n'
+        '[[attachments]]\nfile = "r.jsonl"\n'
+    )
+    (folder / "text.html").write_text(
+        '<img src="cid:logo"><a href="{{ unsubscribe_url }}">{{ name }}</a>\n'
+    )
+    (folder / "logo.png").write_bytes(b"png")
+    return ["preview", str(folder / "campaign.toml"), "--recipients", str(folder / "r.csv")]
+
+
+def test_files_instead_of_output(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        *make_rich(folder),
+        "--row",
+        "3",
+        "--eml",
+        f"{folder}/a.eml",
+        "--html",
+        f"{folder}/a.html",
+    ]
+    assert main(words) == 0
+    assert capsys.readouterr().out == ""
+    message = message_from_bytes((folder / "a.eml").read_bytes(), policy=default)
+    url = str(message["List-Unsubscribe"]).partition(",")[0].strip("<>")
+    assert url.startswith("https://links.example.com/u/")
+    assert (folder / "a.html").read_text("utf-8-sig") == (
+        f'<img src="data:image/png;base64,cG5n"><a href="{url}">Chiará</a>\r\n'.replace("\r", "")
+    )
+
+
+def test_it_opens_in_a_browser(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: not seen.append(url))
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    assert main([*make_rich(folder), "--open"]) == 0
+    assert main([*make_rich(folder), "--open", "--html", f"{folder}/a.html"]) == 0
+    paths = [Path(url.removeprefix("file://")) for url in seen]
+    assert paths[1] == folder / "a.html"
+    assert all("Anna</a>" in path.read_text("utf-8-sig") for path in paths)
+
+
+def test_without_a_browser_or_without_html(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda url: False)
+    assert main([*make_rich(folder), "--open", "--html", f"{folder}/a.html"]) == 1
+    assert f"open {folder}/a.html yourself" in capsys.readouterr().err
+    assert main([*make_rich(folder), "--html", f"{folder}/none/a.html"]) == 1
+    assert "a.html: No such file" in capsys.readouterr().err
+    words = make_rich(folder)
+    (folder / "campaign.toml").write_text(CAMPAIGN)
+    assert main([*words, "--open"]) == 1
+    assert "error: the campaign has no HTML" in capsys.readouterr().err
+
+
+def test_links_are_those_of_the_configuration(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = folder / "config.toml"
+    config.write_text('[links]\nurl = "https://l.acme.example"\nkey_files = ["none.key"]\n')
+    assert main(["--config", str(config), *make_rich(folder), "--readable"]) == 0
+    shown = capsys.readouterr().out
+    assert "\nList-Unsubscribe: <https://l.acme.example/u/" in shown
+    assert "--- image/png\ninline logo.png, 3 octets\n" in shown
+    assert "attachment r.jsonl, 60 octets" in shown
+    config.write_text("")
+    assert main(["--config", str(config), *make_rich(folder)]) == 1
+    assert "unsubscribe_url needs key_files and url of [links]" in capsys.readouterr().err
+    config.write_text("[liks]\n")
+    assert main(["--config", str(config), *make_rich(folder)]) == 1
+    assert "unknown field `liks`" in capsys.readouterr().err
+
+
+def test_a_test_token_unsubscribes_nobody() -> None:
+    keys = TokenKeys([b"k" * 32])
+    picked = Picked(100_000, "a@b.example", (), ())
+    spec = CampaignSpec(
+        name="n", account="a", sender="a@b.example", subject="s", text="{{ message_token }}\n"
+    )
+    message = compose(spec, picked, links=Links(keys, "https://x.example"), run=1_900_000_000)
+    token = message_from_bytes(message.wire, policy=default).get_content().split()[0]
+    assert keys.open(Purpose.RETURN, token).campaign == UNFILED == 0
 
 
 def test_a_recipient_who_lacks_a_field(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -212,6 +212,7 @@ def test_the_facts_have_what_is_promised() -> None:
         "id", "name", "account", "state", "reason", "counts", "maybe_duplicates", "rate",
         "eta_seconds",
     ]  # fmt: skip
+    assert facts["events"] == {"bounced": 0, "complained": 0, "unsubscribed": 0}
     assert list(facts["counts"]) == [
         "total", "pending", "deferred", "accepted", "rejected", "expired", "suppressed", "unknown",
     ]  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaignd.spreadsheet import cell
+from campaignd.spreadsheet import cell, uncell
 from campaignd.wording import duration, moment, plural, relative, stamp
 
 
@@ -65,3 +65,8 @@ def test_formulas_are_defused(text: str) -> None:
 def test_other_cells_stay(text: str) -> None:
     assert cell(text) in (text, "'" + text)
     assert not cell(text).startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
+@given(st.text("'=+a", max_size=5) | st.text())
+def test_a_cell_gives_its_text_back(text: str) -> None:
+    assert uncell(cell(text)) == text

@@ -38,6 +38,11 @@ ADD_RECIPIENTS: Final = """
 INSERT INTO recipients (campaign_id, shard, seq, address, address_key, fields) VALUES
 """
 
+# For rows whose key, address and fields are one text of literals already.
+ADD_TEXTS: Final = b"""
+INSERT INTO recipients (campaign_id, shard, seq, address_key, address, fields) VALUES
+"""
+
 ADD_SHARD: Final = """
 INSERT INTO shards (campaign_id, shard, size, due_at) VALUES (%s, %s, %s, FROM_UNIXTIME(%s))
 """

@@ -1,4 +1,4 @@
-"""Statements about campaigns and suppressions."""
+"""Statements about campaigns."""
 
 from typing import Final
 
@@ -72,15 +72,3 @@ SELECT UNIX_TIMESTAMP(MIN(starts_at)) FROM campaigns WHERE state = 'scheduled'
 """
 
 DELETE: Final = "DELETE FROM campaigns WHERE id = %s AND state = 'cancelled' AND total = 0"
-
-SUPPRESS: Final = """
-INSERT INTO suppressions (account, address_key, reason, created_at)
-VALUES (%s, %s, %s, FROM_UNIXTIME(%s))
-ON DUPLICATE KEY UPDATE reason = %s
-"""
-
-UNSUPPRESS: Final = "DELETE FROM suppressions WHERE account = %s AND address_key = %s"
-
-SUPPRESSED: Final = """
-SELECT reason FROM suppressions WHERE account IN ('', %s) AND address_key = %s LIMIT 1
-"""

@@ -22,6 +22,7 @@ from tests.fuzz.targets import (
     machine,
     relay,
     reply,
+    report,
     session,
     template,
 )
@@ -50,6 +51,7 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
         "machine": Target(machine.run, 500, 3_000),
         "relay": Target(relay.run, 16, 3),
         "reply": Target(reply.run, 800, 1_500),
+        "report": Target(report.run, 2_000, 2_000),
         "session": Target(session.run, 500, 1_500),
         "template": Target(template.run, 800, 2_000),
     }

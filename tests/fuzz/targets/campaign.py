@@ -6,7 +6,9 @@ import tempfile
 from pathlib import Path
 
 from campaignd.compose import Composer, date_header, decode_spec, encode_spec, load_campaign
+from campaignd.compose.links import Links
 from campaignd.errors import CampaignError, RowError
+from campaignd.tokens import TokenKeys
 from tests.fuzz import nasty
 from tests.fuzz.choices import Choices
 
@@ -18,6 +20,12 @@ _KEYS = [
     "html",
     "text",
     "reply_to",
+    "to_name",
+    "preheader",
+    "inline_css",
+    "transactional",
+    "attachments",
+    "inline",
     "envelope_sender",
     "unknown",
     "retry.first",
@@ -58,12 +66,19 @@ _VALUES = (
     "9" * 5_000,
     "[" * 2_000,
     "{}",
+    '"{{ unsubscribe_url }}"',
+    '[{file = "t.txt"}]',
+    '[{file = "t.html", name = "a/b", type = "x/y; z=1"}]',
+    '[{file = "link"}]',
+    '[{file = "l.png", cid = "l"}]',
     '"keep"',
 )
 _BASE = 'name = "n"\naccount = "a"\nfrom = "A <news@acme.example>"\nsubject = "Hi {{ a }}"\n'
 _folder = tempfile.TemporaryDirectory(prefix="campaignd-fuzz-")
 _FOLDER = Path(_folder.name)
 (_FOLDER / "link").symlink_to("/etc/passwd")
+(_FOLDER / "l.png").write_bytes(b"png")
+_LINKS = Links(TokenKeys([b"k" * 32]), "https://l.example", "b.example")
 
 
 def run(data: bytes) -> None:
@@ -79,8 +94,9 @@ def run(data: bytes) -> None:
     try:
         spec = load_campaign(path)
         assert decode_spec(encode_spec(spec)) == spec
-        assert "root:" not in f"{spec.html}{spec.text}", "read a file outside of its folder"
-        composer = Composer(spec, 1, ["a", "b"])
+        assert b"root:" not in encode_spec(spec), "read a file outside of its folder"
+        assert all(not file.data.startswith(b"root:") for file in spec.attachments)
+        composer = Composer(spec, 1, ["a", "b"], _LINKS if choices.flag() else None)
     except CampaignError as error:
         assert str(error)
         assert len(str(error).splitlines()) == 1, str(error)

@@ -120,7 +120,7 @@ class _Talk:
 
     def _body(self) -> None:
         if self._choices.flag():
-            self._log.wrote(self.machine.begin_body())
+            self._log.wrote(b"".join(self.machine.begin_body()))
             return
         self._log.wrote(self.machine.body())
         self._go_on()

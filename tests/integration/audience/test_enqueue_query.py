@@ -13,6 +13,7 @@ import pytest
 from campaignd.audience import address
 from campaignd.audience.load import EnqueueResult, enqueue
 from campaignd.audience.prepare import DUPLICATE, FIELDS_TOO_LONG
+from campaignd.audience.query import BATCH_ROWS
 from campaignd.audience.source import QuerySource
 from campaignd.compose.spec import CampaignSpec
 from campaignd.errors import CampaignError, RowError, TemplateError, UsageError
@@ -146,6 +147,32 @@ def test_many_shards_with_and_without_gaps(with_store: Run, tmp_path: Path) -> N
             len(kept) + 1, count // 1000, count // 100 - 1
         )  # fmt: skip
         assert len(rejects_in(tmp_path / "rejects.csv")) == gaps.invalid + gaps.duplicates
+
+    with_store(work)
+
+
+def test_a_query_that_fails_when_much_is_stored_leaves_nothing(
+    with_store: Run, tmp_path: Path
+) -> None:
+    async def work(db: Database) -> None:
+        await many(db, 3 * BATCH_ROWS)
+        late = f"IF(id = {3 * BATCH_ROWS}, (SELECT id FROM people), 1) AS late"
+        with pytest.raises(UsageError, match=r"^--query: .*more than 1 row \(1242\)$"):
+            await load(db, tmp_path, f"SELECT email, {late} FROM people ORDER BY id")
+        assert await nothing_left(db)
+
+    with_store(work)
+
+
+def test_many_addresses_that_the_server_does_not_judge(with_store: Run, tmp_path: Path) -> None:
+    async def work(db: Database) -> None:
+        count = 2 * BATCH_ROWS
+        await many(db, count)
+        result = await load(db, tmp_path, "SELECT UPPER(email) AS email, first FROM people")
+        assert (result.total, result.invalid, result.duplicates) == (count, 0, 0)
+        assert sorted(await audience_of(db, result.id)) == sorted(
+            Recipient(f"USER{n}@example.com", [str(n)]) for n in range(1, count + 1)
+        )
 
     with_store(work)
 

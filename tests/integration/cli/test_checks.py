@@ -146,20 +146,20 @@ def test_one_message_has_one_outcome(policy: SinkPolicy, outcome: Outcome) -> No
     async def main() -> Outcome:
         async with Sink(policy) as sink:
             config = Config(relay=[Relay(name="mx1", host="127.0.0.1", port=sink.port, tls="none")])
-            composed, sender = compose(SPEC, Picked(1, "me@a.example", (), ()))
-            return (await deliver(config, sender, "me@a.example", composed)).outcome
+            composed = compose(SPEC, Picked(1, "me@a.example", (), ()))
+            return (await deliver(config, "me@a.example", composed)).outcome
 
     assert uvloop.run(main()) is outcome
 
 
 def test_one_message_without_a_relay() -> None:
-    composed, sender = compose(SPEC, Picked(1, "me@a.example", (), ()))
+    composed = compose(SPEC, Picked(1, "me@a.example", (), ()))
     with pytest.raises(UsageError, match="no relay is configured"):
-        uvloop.run(deliver(Config(), sender, "me@a.example", composed))
+        uvloop.run(deliver(Config(), "me@a.example", composed))
 
 
 def test_one_message_while_every_relay_is_down() -> None:
     config = Config(relay=[Relay(name="mx1", host="127.0.0.1", port=1, tls="none")])
-    composed, sender = compose(SPEC, Picked(1, "me@a.example", (), ()))
+    composed = compose(SPEC, Picked(1, "me@a.example", (), ()))
     with pytest.raises(RelayOutage, match="no relay can be used: mx1: "):
-        uvloop.run(deliver(config, sender, "me@a.example", composed))
+        uvloop.run(deliver(config, "me@a.example", composed))

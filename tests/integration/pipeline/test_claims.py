@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from campaignd.model import Outcome, Retry
-from campaignd.store import ledger, shards
+from campaignd.store import ledger, shards, suppressions
 from campaignd.store.db import Database
 from tests.integration.pipeline.small import (
     NOW,
@@ -183,14 +183,9 @@ def test_content_and_recipients(with_store: RunWork) -> None:
         window = await ledger.window(db, "acme", campaign, 0, 60, 140)
         assert [row[0] for row in window] == list(range(61, 141))
         assert list(window[0]) == [61, "r0-61@example.org", ["name 61"], 0]
-        async with db.statement() as tx:
-            await tx.execute(
-                "INSERT INTO suppressions (account, address_key, reason, created_at)"
-                " VALUES ('acme', UNHEX(MD5('r0-7@example.org')), 'asked', NOW())"
-                " ON DUPLICATE KEY UPDATE reason = 'asked'"
-            )
+        await suppressions.suppress(db, "acme", "r0-7@example.org", "manual", None)
         picked = await ledger.picked(db, "acme", campaign, 0, [130, 7, 1])
-        assert [(row[0], row[3]) for row in picked] == [(1, 0), (7, 1), (130, 0)]
+        assert [(row[0], row[3]) for row in picked] == [(1, 0), (7, 3), (130, 0)]
         other = await ledger.picked(db, "other", campaign, 0, [7])
         assert other[0][3] == 0
 

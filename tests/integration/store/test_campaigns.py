@@ -9,7 +9,7 @@ import pytest
 
 from campaignd.errors import TransitionError, UsageError
 from campaignd.model import CampaignState, Counts
-from campaignd.store import audience, campaigns, suppressions
+from campaignd.store import audience, campaigns
 from campaignd.store.audience import Batch, Loader, Progress
 from campaignd.store.db import Database
 
@@ -189,21 +189,5 @@ def test_counts_add_up_over_shards(with_store: Run) -> None:
         assert found[first].maybe_duplicates == 8
         assert found[second].counts == Counts(3, 3, 0, 0, 0, 0, 0, 0)
         assert await campaigns.counts(db, []) == {}
-
-    with_store(work)
-
-
-def test_suppressions(with_store: Run) -> None:
-    async def work(db: Database) -> None:
-        key, other = b"\x00'" * 8, b"k" * 16
-        await suppressions.add(db, "acme", key, "bounced", NOW)
-        await suppressions.add(db, "acme", key, "complained", NOW)
-        await suppressions.add(db, "", other, "everywhere", NOW)
-        assert await suppressions.find(db, "acme", key) == "complained"
-        assert await suppressions.find(db, "else", key) is None
-        assert await suppressions.find(db, "acme", other) == "everywhere"
-        assert await suppressions.remove(db, "acme", key)
-        assert not await suppressions.remove(db, "acme", key)
-        assert await suppressions.find(db, "acme", key) is None
 
     with_store(work)

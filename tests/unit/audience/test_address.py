@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import string
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaignd.audience.address import Address, parse_address
+from campaignd.audience.address import NORMAL, PLAIN_OCTETS, Address, parse_address
 from campaignd.errors import RowError
 
 ATEXT = string.ascii_letters + string.digits + "!#$%&'*+/=?^_`{|}~-"
@@ -140,3 +141,11 @@ def test_duplicates_differ_in_the_case_of_the_domain_only(local: str, domain: st
     assert parse_address(f"{local}@{domain.swapcase()}").key == first.key
     if local.swapcase() != local:
         assert parse_address(f"{local.swapcase()}@{domain}").key != first.key
+
+
+@given(st.tuples(LOCAL, DOMAIN).map("@".join) | st.from_regex(NORMAL))
+def test_what_is_normal_is_stored_as_it_is(text: str) -> None:
+    if len(text) <= PLAIN_OCTETS and re.match(NORMAL, text):
+        assert parse_address(text).mailbox == text
+    else:
+        assert text != text.lower() or "--" in text or len(text) > PLAIN_OCTETS

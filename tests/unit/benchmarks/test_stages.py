@@ -22,7 +22,7 @@ OUTER = ["run (campaignd/cli/run.py:52)", "Runner.run (asyncio/runners.py:118)"]
         ),
         (
             [
-                "ShardRun._issue (campaignd/pipeline/run.py:1)",
+                "Issuer.issue (campaignd/pipeline/issue.py:1)",
                 "EmailCampaign.job (campaignd/channels/email.py:1)",
                 "Composer.compose (campaignd/compose/composer.py:1)",
                 "escape (markupsafe/_native.py:1)",
@@ -31,7 +31,7 @@ OUTER = ["run (campaignd/cli/run.py:52)", "Runner.run (asyncio/runners.py:118)"]
         ),
         (
             [
-                "ShardRun._read (campaignd/pipeline/run.py:1)",
+                "Issuer._read (campaignd/pipeline/issue.py:1)",
                 "Connection.query (aiomysql/connection.py:1)",
                 "StreamWriter.write (asyncio/streams.py:1)",
             ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from campaignd.cli.outcomes import COLUMNS, to_csv, to_jsonl
 from campaignd.model import Outcome
 from campaignd.spreadsheet import cell
+from campaignd.store.feedback import Event, Happened
 from campaignd.store.outcomes import Line
 
 text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)
@@ -30,6 +32,17 @@ lines = st.lists(
         host=st.just("sender-1"),
         relay=st.just("mx1"),
         response=text,
+        events=st.lists(
+            st.builds(
+                Happened,
+                event=st.sampled_from(Event),
+                at=st.floats(0, 4e9),
+                source=st.sampled_from(["dsn", "=arf"]),
+                enhanced=st.sampled_from(["", "5.1.1"]),
+                detail=text,
+            ),
+            max_size=3,
+        ),
     )
 )
 
@@ -41,6 +54,12 @@ def test_json_lines_have_the_exact_text(given: list[Line]) -> None:
     assert [entry["address"] for entry in read] == [line.address for line in given]
     assert [entry["outcome"] for entry in read] == [line.outcome.label for line in given]
     assert [entry["maybe_duplicate"] for entry in read] == [line.maybe_duplicate for line in given]
+    for entry, line in zip(read, given, strict=True):
+        assert [
+            (told["event"], told["source"], told["enhanced"], told["detail"])
+            for told in entry["events"]
+        ] == [(one.event, one.source, one.enhanced, one.detail) for one in line.events]
+        assert all(re.fullmatch(r"[0-9T:.-]+Z", told["at"]) for told in entry["events"])
 
 
 @given(lines)
@@ -53,3 +72,5 @@ def test_csv_reads_back_and_holds_no_formula(given: list[Line]) -> None:
         assert entry["response"] == cell(line.response)
         assert entry["maybe_duplicate"] == ("true" if line.maybe_duplicate else "false")
         assert not any(value.startswith(("=", "+", "-", "@")) for value in row)
+        assert bool(entry["events"]) == bool(line.events)
+        assert all(f"{one.event} " in entry["events"] for one in line.events)

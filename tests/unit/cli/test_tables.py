@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -11,6 +12,7 @@ from campaignd.cli import tables
 from campaignd.model import CampaignState, Counts
 from campaignd.status import Standing
 from campaignd.store.campaigns import Campaign, CampaignSummary
+from campaignd.store.feedback import EventCounts
 
 CAMPAIGN = Campaign(
     id=7, account="acme", key=None, name="Spring [bold]sale[/bold]", state=CampaignState.RUNNING,
@@ -37,6 +39,14 @@ def test_one_campaign() -> None:
         assert part in text
     assert "10 rows  3 invalid, 7 duplicate" in text
     assert "maybe duplicates" in text
+    assert "bounced" not in text
+
+
+def test_events_that_came_later() -> None:
+    text = shown(tables.one(standing()._replace(events=EventCounts(bounced=12, complained=1))))
+    assert re.search(r"bounced +12 +\d+\.\d\d%", text)
+    assert re.search(r"complained +1 ", text)
+    assert "unsubscribed" not in text
 
 
 def test_names_are_no_markup() -> None:

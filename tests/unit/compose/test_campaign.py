@@ -17,9 +17,12 @@ account = "acme"
 from = "Acme, {{ city }} <news@münchen.example>"
 envelope_sender = "bounces@acme.example"
 reply_to = "Help <help@acme.example>"
+to_name = "{{ first_name }}"
 subject = "Hi {{ first_name }}"
 html = "spring.html"
 text = "texts/spring.txt"
+preheader = "Look, {{ first_name }}"
+transactional = true
 unknown = "keep"
 [headers]
 "X-Campaign" = "spring"
@@ -61,6 +64,8 @@ def test_a_whole_campaign(load: Load) -> None:
     assert spec.envelope_sender == "bounces@acme.example"
     assert spec.reply_to == "Help <help@acme.example>"
     assert (spec.html, spec.text) == ("<p>Hi</p>\n", "Hi\n")
+    assert (spec.to_name, spec.preheader) == ("{{ first_name }}", "Look, {{ first_name }}")
+    assert spec.transactional
     assert spec.headers == {"X-Campaign": "spring"}
     assert spec.unknown is UnknownPolicy.KEEP
     assert spec.retry == RetryPolicy(600.0, 3.0, 7_200.0, 129_600.0)
@@ -68,17 +73,22 @@ def test_a_whole_campaign(load: Load) -> None:
     assert places == {
         "from": ("spring.toml", 3),
         "reply_to": ("spring.toml", 5),
-        "subject": ("spring.toml", 6),
+        "to_name": ("spring.toml", 6),
+        "subject": ("spring.toml", 7),
+        "preheader": ("spring.toml", 10),
         "html": ("spring.html", 1),
         "text": ("texts/spring.txt", 1),
-        "header X-Campaign": ("spring.toml", 11),
+        "header X-Campaign": ("spring.toml", 14),
     }
 
 
 def test_the_least_campaign(load: Load) -> None:
     spec = load(LEAST + 'html = "spring.html"\n')
-    assert spec.envelope_sender == "a@b.example"
+    assert spec.envelope_sender is None
     assert spec.text is None
+    assert (spec.to_name, spec.preheader, spec.attachments, spec.inline) == (None, None, [], [])
+    assert not spec.transactional
+    assert not spec.inline_css
     assert spec.unknown is UnknownPolicy.RESEND
     assert spec.retry == RetryPolicy()
 
@@ -119,6 +129,8 @@ HTML = 'html = "spring.html"\n'
         (LEAST.replace("a@b.example", "A <a@b..example>") + HTML, "is not an address"),
         (LEAST + HTML + 'envelope_sender = "x"\n', "envelope_sender: 'x' is not an address"),
         (LEAST + HTML + 'reply_to = "x <>"\n', "reply_to: '' is not an address"),
+        (LEAST + 'text = "texts/spring.txt"\ninline_css = true\n', "inline_css: there is no html"),
+        (LEAST + 'text = "texts/spring.txt"\npreheader = "x"\n', "preheader: there is no html"),
         (LEAST + HTML + "[retry]\nfirst = 0\n", "[retry] first: write seconds"),
         (LEAST + HTML + '[retry]\nexpire = "1 week"\n', "[retry] expire: write seconds"),
         (LEAST + HTML + '[retry]\nfirst = "5h"\n', "[retry] longest: must not be shorter"),

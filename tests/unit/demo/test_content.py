@@ -9,9 +9,11 @@ from campaignd.audience.csv_rows import CsvReader
 from campaignd.audience.prepare import prepare
 from campaignd.audience.source import FileSource
 from campaignd.compose.campaign import load_campaign
+from campaignd.compose.links import Links
 from campaignd.demo import content
 from campaignd.preview import compose, pick, readable
 from campaignd.preview import content as undotted
+from campaignd.tokens import TokenKeys
 
 
 def test_the_audience_is_as_announced(tmp_path: Path) -> None:
@@ -40,10 +42,11 @@ def test_the_campaign_composes(tmp_path: Path) -> None:
     content.write_campaign(tmp_path / "spring.toml")
     content.write_audience(tmp_path / "r.csv", 100)
     spec = load_campaign(tmp_path / "spring.toml")
+    links = Links(TokenKeys([bytes(32)]), "https://links.acme.example")
     seen = set()
     for number in range(1, 40):
         picked = asyncio.run(pick(FileSource(str(tmp_path / "r.csv")), number))
-        text = readable(undotted(compose(spec, picked)[0].message))
+        text = readable(undotted(compose(spec, picked, links=links).wire))
         seen.add("gold member" in text)
         assert "{{" not in text
         assert "{%" not in text

@@ -23,7 +23,15 @@ PATH: Final = Path(__file__).parents[3] / "docs" / "reference.md"
 def commands() -> str:
     """A section for each command."""
     context = click.Context(campaignd, info_name="campaignd")
-    return "\n".join(_command(context, name) for name in COMMANDS)
+    sections = []
+    for name in COMMANDS:
+        command = campaignd.get_command(context, name)
+        assert command is not None
+        sections.append(_command(command, name))
+        if isinstance(command, click.Group):
+            parts = sorted(command.commands.items())
+            sections += [_command(part, f"{name} {word}") for word, part in parts]
+    return "\n".join(sections)
 
 
 def settings() -> str:
@@ -68,10 +76,12 @@ def rendered(text: str) -> str:
     return text
 
 
-def _command(parent: click.Context, name: str) -> str:
-    command = campaignd.get_command(parent, name)
-    assert command is not None
-    arguments = [param.metavar for param in command.params if isinstance(param, click.Argument)]
+def _command(command: click.Command, name: str) -> str:
+    arguments = [
+        param.metavar or (param.name or "").upper()
+        for param in command.params
+        if isinstance(param, click.Argument)
+    ]
     options = list(_options(command))
     usage = " ".join(["campaignd", name, *(["[OPTIONS]"] if options else []), *arguments])
     lines = [f"### {name}", "", "```", usage, "```", ""]

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from campaignd.cli.entry import COMMANDS, campaignd
-from campaignd.compose import campaign
+from campaignd.compose import attachments, campaign
 from campaignd.model import CampaignState, Outcome
 from tests.unit.docs import reference
 
@@ -44,7 +44,14 @@ def test_every_outcome_and_state_is_explained() -> None:
 
 def test_every_key_of_a_campaign_file_is_there() -> None:
     [section] = re.findall(r"^## The campaign file\n(.*?)^## ", TEXT, re.MULTILINE | re.DOTALL)
+    tables = {
+        "[retry]": campaign._Retry,
+        "[[attachments]]": attachments.Attachment,
+        "[[inline]]": attachments.Inline,
+    }
     for field in msgspec.structs.fields(campaign._File):
-        assert f"`{field.encode_name}`" in section or f"`[{field.encode_name}]" in section
-    for field in msgspec.structs.fields(campaign._Retry):
-        assert f"`[retry] {field.encode_name}`" in section
+        name = field.encode_name
+        assert f"`{name}`" in section or f"`[{name}]" in section or f"[[{name}]]" in tables
+    for table, keys in tables.items():
+        for field in msgspec.structs.fields(keys):
+            assert f"`{table} {field.encode_name}`" in section

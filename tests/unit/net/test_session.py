@@ -190,6 +190,28 @@ def test_a_long_body_ends_only_when_the_kernel_has_all_of_it() -> None:
     run(main())
 
 
+def test_a_shared_tail_goes_after_the_message() -> None:
+    tail = memoryview(b"\r\n" + b"y" * (2 * BLOCK) + b"\r\n.\r\n")
+
+    async def main(message: bytes, room: int) -> list[bytes]:
+        bench = Bench(make_job(1, message=message, tail=bytes(tail)), make_job(2))
+        bench.transport.room = room
+        bench.says(GROUP_OK)
+        while bench.transport.buffered:
+            bench.transport.drain()
+        bench.says(TAKEN)
+        assert bench.outcomes() == {1: Outcome.ACCEPTED}
+        assert b"RCPT TO:<user2@example.com>" in bench.written[-1]
+        return bench.written[1:-1]
+
+    for message in (b"x", b"x" * (BLOCK + 1)):
+        for room in (0, 1, BLOCK, 1 << 40):
+            written = run(main(message, room))
+            assert b"".join(written) == message + tail
+            assert written[-1] == b".\r\n", "by itself, after all else has gone"
+            assert max(map(len, written)) <= BLOCK
+
+
 def test_r3_no_final_dot_when_the_right_ends_while_a_long_body_drains() -> None:
     async def main() -> None:
         right = SendRight(1e12)

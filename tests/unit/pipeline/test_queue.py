@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import math
+
 from campaignd.model import Job, SendRight
-from campaignd.pipeline.queue import JobQueue
+from campaignd.pipeline.queue import FRESH_SECONDS, JobQueue
 
 
 class FakeOwner:
     def __init__(self) -> None:
         self.stopped = False
         self.returned: list[int] = []
+        self.waited: list[Job] = []
         self.right = SendRight(100.0)
 
     def give_back(self, job: Job) -> None:
@@ -16,8 +19,13 @@ class FakeOwner:
     def right_ended(self) -> None:
         self.stopped = True
 
-    def job(self, seq: int) -> Job:
-        return Job(self, self.right, seq, 1, False, b"", b"r@example.org", b"")
+    def outdated(self, job: Job) -> None:
+        self.waited.append(job)
+
+    def job(self, seq: int, read_at: float = math.inf) -> Job:
+        job = Job(self, self.right, seq, 1, False, b"", b"r@example.org", b"")
+        job.read_at = read_at
+        return job
 
 
 def queue(now: float = 0.0) -> JobQueue:
@@ -80,3 +88,24 @@ def test_drop_returns_the_jobs_of_one_run() -> None:
     jobs.drop(one)
     assert one.returned == [1, 3]
     assert [job.seq for job in (jobs.get(), jobs.get()) if job is not None] == [2, 4]
+
+
+def test_what_has_waited_long_is_looked_at_again() -> None:
+    """Whoever it is for may have been suppressed since."""
+    owner, jobs = FakeOwner(), queue(now=50.0)
+    old, fresh = owner.job(1, 50.0 - FRESH_SECONDS - 0.1), owner.job(2, 50.0 - FRESH_SECONDS)
+    jobs.put(old)
+    jobs.put(fresh)
+    assert jobs.get() is fresh
+    assert owner.waited == [old]
+    old.read_at = 50.0
+    jobs.put_back(old)
+    assert jobs.get() is old
+
+
+def test_what_has_waited_long_goes_back_to_a_stopped_run() -> None:
+    owner, jobs = FakeOwner(), queue(now=50.0)
+    jobs.put(owner.job(1, 0.0))
+    owner.stopped = True
+    assert jobs.get() is None
+    assert (owner.returned, owner.waited) == ([1], [])

@@ -8,10 +8,14 @@ from typing import Any, cast
 
 import pytest
 
+from campaignd import metrics
+from campaignd.config import Brakes as Limits
 from campaignd.errors import StoreOutage, UsageError
 from campaignd.model import Fact, Job, Outcome, SendRight, Verdict
 from campaignd.pipeline import record
+from campaignd.pipeline.brakes import Brakes
 from campaignd.pipeline.record import Recorder
+from campaignd.store.bounces import Failure
 from campaignd.store.db import Database
 from campaignd.store.ledger import Batch
 
@@ -22,6 +26,7 @@ class FakeRun:
     """A shard run, as the recorder sees it."""
 
     def __init__(self, campaign: int = 1, shard: int = 0, epoch: int = 1) -> None:
+        self.account = "acme"
         self.campaign_id = campaign
         self.shard = shard
         self.epoch = epoch
@@ -30,8 +35,8 @@ class FakeRun:
         self.is_fenced = False
 
     def fact(self, job: Job, verdict: Verdict, at: float) -> Fact:
-        return Fact(job.seq, job.attempt, verdict.outcome, job.maybe_duplicate, 0, "", "", "", at,
-                    None)  # fmt: skip
+        outcome, *rest = verdict
+        return Fact(job.seq, job.attempt, outcome, job.maybe_duplicate, *rest, at, None)
 
     def advance(self, facts: Sequence[Fact]) -> int:
         self.done = max([self.done, *(fact.seq for fact in facts)])
@@ -220,3 +225,83 @@ def test_a_bug_is_not_waited_out(ledger: FakeLedger) -> None:
     with pytest.raises(ExceptionGroup) as caught:
         recording(lambda recorder: recorder.report(FakeRun().job(1), ACCEPTED))
     assert caught.group_contains(ZeroDivisionError)
+
+
+def refused(text: str, outcome: Outcome = Outcome.REJECTED, code: int = 550) -> Verdict:
+    enhanced = text.partition(" ")[0] if text[:1].isdigit() else ""
+    return Verdict(outcome, code, enhanced, text, "relay")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "bad"),
+    [
+        (refused("5.1.1 user unknown"), True),
+        (refused("5.2.2 mailbox full"), False),
+        (refused("4.2.2 mailbox full", Outcome.EXPIRED, 452), False),
+        # what is tried again has not failed yet
+        (refused("4.2.2 mailbox full", Outcome.DEFERRED, 452), None),
+        # nothing that is ours, the relay's or the receiver's rules says anything of an address
+        (refused("5.7.1 Relay access denied", Outcome.EXPIRED, 554), None),
+        (refused("5.7.26 DMARC"), None),
+        (refused("5.7.1 blocked using zen.spamhaus.org"), None),
+        (refused("5.7.1 message content rejected"), None),
+        (refused("no answer in time", Outcome.EXPIRED, 0), None),
+        (refused("the address needs SMTPUTF8", Outcome.REJECTED, 0), None),
+        (ACCEPTED, None),
+    ],
+)
+def test_failures_of_the_address_go_with_the_fact(
+    ledger: FakeLedger, verdict: Verdict, bad: bool | None
+) -> None:
+    job = FakeRun(campaign=7).job(1)
+    job.recipient = b"who@example.org"
+    recording(lambda recorder: recorder.report(job, verdict))
+    [(_, [batch])] = ledger.calls
+    if bad is None:
+        assert batch.failures == []
+    else:
+        assert batch.failures == [Failure("acme", 7, "who@example.org", 1_000.0, bad)]
+
+
+def test_failures_are_written_again_with_their_facts(ledger: FakeLedger) -> None:
+    ledger.failures = [StoreOutage("lost", ambiguous=True)]
+    recording(lambda recorder: recorder.report(FakeRun().job(1), refused("5.1.1 no")))
+    assert [len(batch.failures) for _, [batch] in ledger.calls] == [1, 1]
+
+
+def test_final_refusals_are_counted_by_class_when_committed(ledger: FakeLedger) -> None:
+    before = _bounces("address_bad")
+    ledger.failures = [StoreOutage("away")]
+    recording(lambda recorder: recorder.report(FakeRun().job(1), refused("5.1.1 no")))
+    assert _bounces("address_bad") == before + 1
+
+
+def _bounces(bounce: str) -> float:
+    labels = {"bounce": bounce, "relay": "relay"}
+    return metrics.registry.get_sample_value("campaignd_bounces_total", labels) or 0.0
+
+
+def test_brakes_see_what_receivers_answered(ledger: FakeLedger) -> None:
+    brakes = Brakes(Limits(sample=2))
+
+    async def main() -> None:
+        recorder = Recorder(cast(Database, None), "host", lambda: 1_000.0, brakes=brakes)
+        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            tasks.create_task(recorder.run())
+            for seq, verdict in enumerate(
+                [
+                    refused("5.1.1 no"),
+                    refused("5.1.1 no"),
+                    refused("no answer in time", Outcome.DEFERRED, 0),
+                    refused("5.7.1 Relay access denied", Outcome.DEFERRED, 554),
+                ]
+            ):
+                job = FakeRun(campaign=7).job(seq)
+                job.recipient = b"who@d%d.example" % seq
+                recorder.report(job, verdict)
+            recorder.close()
+
+    asyncio.run(main())
+    brake = brakes.judge(7, 1_000.0)
+    assert brake is not None
+    assert "100 % of 2 attempts rejected" in brake.reason

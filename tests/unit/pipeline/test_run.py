@@ -25,12 +25,13 @@ from campaignd.model import (
     UnknownPolicy,
     Verdict,
 )
-from campaignd.pipeline import record, run
+from campaignd.pipeline import issue, queue, record, run
 from campaignd.pipeline.campaign import RunningCampaign
 from campaignd.pipeline.limit import HostLimit
 from campaignd.pipeline.queue import JobQueue
 from campaignd.pipeline.record import Recorder
 from campaignd.pipeline.run import ShardRun, Stages
+from campaignd.pipeline.signing import Signing
 from campaignd.pipeline.turns import Turns
 from campaignd.store.db import Database
 from campaignd.store.ledger import Batch
@@ -46,10 +47,11 @@ class Api:
         self.store = store
         self.failures: dict[str, list[Exception]] = {}
         self.calls: list[str] = []
+        self.read_seconds = 0.0
 
     def __getattr__(self, name: str) -> Any:
         async def operation(db: object, *args: Any, **kwargs: Any) -> Any:
-            await asyncio.sleep(0)
+            await asyncio.sleep(self.read_seconds if name in ("window", "picked") else 0)
             self.calls.append(name)
             if self.failures.get(name):
                 raise self.failures[name].pop(0)
@@ -126,12 +128,19 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     api = Api(store)
     monkeypatch.setattr(run, "shards", api)
     monkeypatch.setattr(run, "ledger", api)
+    monkeypatch.setattr(issue, "ledger", api)
     monkeypatch.setattr(record, "ledger", api)
     monkeypatch.setattr(run, "OUTAGE_PAUSE", (0.001, 0.002))
     return api
 
 
-def working(api: Api, size: int, work: Callable[[Bench], Coroutine[Any, Any, None]]) -> Bench:
+def working(
+    api: Api,
+    size: int,
+    work: Callable[[Bench], Coroutine[Any, Any, None]],
+    *,
+    rate: float | None = None,
+) -> Bench:
     """Runs a shard of `size` recipients while `work` plays the lane."""
 
     async def main() -> Bench:
@@ -145,9 +154,10 @@ def working(api: Api, size: int, work: Callable[[Bench], Coroutine[Any, Any, Non
             cast(Database, None),
             cast(Channel, KeepingLane()),
             queue,
+            Signing(queue, lambda: None),
             recorder,
             turns,
-            HostLimit(None),
+            HostLimit(rate),
             "host",
             TTL,
             time.time,
@@ -191,6 +201,80 @@ def test_suppressed_recipients_are_not_composed(api: Api) -> None:
 
     bench = working(api, 1, work)
     assert bench.shard.counts[Outcome.SUPPRESSED] == 1
+
+
+def test_jobs_that_wait_are_looked_at_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "FRESH_SECONDS", 0.05)
+
+    async def work(bench: Bench) -> None:
+        await bench.until(lambda: len(bench.queue) == 4)
+        api.store.suppressed |= {(1, 0, 1), (1, 0, 4)}
+        api.failures["picked"] = [StoreOutage("away")]
+        await asyncio.sleep(0.06)
+        assert bench.queue.get() is None, "all of them have waited too long"
+        monkeypatch.setattr(queue, "FRESH_SECONDS", 60.0)
+        await bench.until(lambda: len(bench.queue) == 2)
+        jobs = bench.take_jobs()
+        assert [job.seq for job in jobs] == [3, 5], "in their order"
+        bench.accept(jobs)
+
+    bench = working(api, 5, work)
+    assert bench.shard.finished
+    assert bench.shard.counts[Outcome.SUPPRESSED] == 2
+    assert bench.shard.counts[Outcome.ACCEPTED] == 2
+    assert bench.turns.used == 0
+
+
+def test_a_stop_takes_back_what_is_being_looked_at(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "FRESH_SECONDS", 0.05)
+
+    async def work(bench: Bench) -> None:
+        await bench.until(lambda: len(bench.queue) == 3)
+        await asyncio.sleep(0.06)
+        api.failures["picked"] = [StoreOutage("away")] * 1_000
+        assert bench.queue.get() is None
+        await bench.until(lambda: "picked" in api.calls)
+        bench.run.stop("draining")
+
+    bench = working(api, 4, work)
+    assert bench.shard.clean
+    assert not bench.shard.finished
+    assert bench.turns.used == 0
+
+
+def test_a_window_that_a_limit_holds_up_is_read_anew(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issue, "REREAD_SECONDS", 0.05)
+
+    async def work(bench: Bench) -> None:
+        await bench.until(lambda: len(bench.queue) >= 1)
+        api.store.suppressed.add((1, 0, 5))
+        await bench.until(lambda: bench.shard.counts[Outcome.SUPPRESSED])
+        bench.accept(bench.take_jobs())
+
+    bench = working(api, 5, work, rate=4.0)
+    assert bench.shard.finished
+    assert bench.shard.counts[Outcome.ACCEPTED] == 3
+
+
+@pytest.mark.parametrize("rate", [None, 100.0])
+def test_reads_that_take_longer_than_jobs_may_wait_make_it_slow_and_not_stuck(
+    api: Api, monkeypatch: pytest.MonkeyPatch, rate: float | None
+) -> None:
+    monkeypatch.setattr(queue, "FRESH_SECONDS", 0.1)
+    monkeypatch.setattr(issue, "REREAD_SECONDS", 0.05)
+    api.read_seconds = 0.2
+
+    async def work(bench: Bench) -> None:
+        async with asyncio.timeout(20):
+            while not bench.shard.finished:
+                bench.accept(bench.take_jobs())
+                await asyncio.sleep(0.005)
+
+    assert working(api, 9, work, rate=rate).shard.counts[Outcome.ACCEPTED] == 8
 
 
 def test_retries_claimed_in_the_order_of_their_time_are_all_read(api: Api) -> None:

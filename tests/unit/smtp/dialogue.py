@@ -147,7 +147,7 @@ class Caller:
 
     def _body(self) -> bytes:
         if self.blocks:
-            written = bytes(self.machine.begin_body()) + self.machine.final_dot()
+            written = b"".join(self.machine.begin_body()) + self.machine.final_dot()
         else:
             written = self.machine.body()
         return written + self._open() if self.overlap and self.machine.pipelining else written

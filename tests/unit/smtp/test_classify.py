@@ -73,6 +73,40 @@ def test_every_refusal_is_decided(phase: Phase, enhanced: str) -> None:
             assert code >= 500
 
 
+DENIED = "5.7.1 <a@b.example>: Relay access denied"
+
+
+@pytest.mark.parametrize(
+    ("phase", "code", "enhanced", "text", "proven", "expected"),
+    [
+        # a relay that never carried anything of ours is left alone, and nobody is rejected
+        (Phase.RCPT, 554, "5.7.1", DENIED, False, (DEFERRED, CLOSE, PENALISE, False)),
+        (Phase.MAIL, 550, "5.4.5", "5.4.5 Daily user sending limit exceeded.", False,
+         (DEFERRED, CLOSE, PENALISE, False)),
+        (Phase.RCPT, 550, "", "relay not permitted", False, (DEFERRED, CLOSE, PENALISE, False)),
+        (Phase.FINAL_DOT, 554, "5.7.1", DENIED, False, (DEFERRED, CLOSE, PENALISE, True)),
+        # one that works has something against this recipient, and goes on with the others
+        (Phase.RCPT, 554, "5.7.1", DENIED, True, (DEFERRED, RESET, NONE, True)),
+        (Phase.MAIL, 550, "5.7.64", "", True, (DEFERRED, KEEP, NONE, True)),
+        (Phase.FINAL_DOT, 554, "5.7.1", DENIED, True, (DEFERRED, KEEP, NONE, True)),
+        # the same codes with other words are final
+        (Phase.RCPT, 554, "5.7.1", "5.7.1 <a@b.example>: Access denied", False,
+         (REJECTED, RESET, NONE, True)),
+        (Phase.RCPT, 550, "5.7.1", "5.7.1 RESOLVER.RST.AuthRequired; authentication required",
+         False, (REJECTED, RESET, NONE, True)),
+        # an address cannot talk a relay down
+        (Phase.RCPT, 550, "5.1.1", "5.1.1 <relay_access_denied@b.example>: no", False,
+         (REJECTED, RESET, NONE, True)),
+        # what follows a refusal decides nothing
+        (Phase.MOOT, 554, "5.7.1", DENIED, False, (REJECTED, RESET, NONE, True)),
+    ],
+)  # fmt: skip
+def test_a_relay_that_does_not_carry_our_mail_rejects_nobody(
+    phase: Phase, code: int, enhanced: str, text: str, proven: bool, expected: tuple[object, ...]
+) -> None:
+    assert refusal(phase, code, enhanced, text, proven=proven) == expected
+
+
 @pytest.mark.parametrize("code", [250, 354, 199, 600, 0])
 def test_what_is_no_refusal(code: int) -> None:
     with pytest.raises(ValueError, match="no refusal"):
@@ -81,10 +115,11 @@ def test_what_is_no_refusal(code: int) -> None:
 
 def test_every_rule_decides_something() -> None:
     used = {
-        id(refusal(phase, code, enhanced))
+        id(refusal(phase, code, enhanced, proven=proven))
         for phase in Phase
         for code in range(400, 600)
-        for enhanced in ("", "4.3.0", "4.4.5")
+        for enhanced in ("", "4.3.0", "4.4.5", "5.7.64")
+        for proven in (False, True)
     }
     assert {id(rule.decision) for rule in classify.RULES} <= used
 

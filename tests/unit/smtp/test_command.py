@@ -92,6 +92,16 @@ def test_size_counts_what_the_server_counts() -> None:
         command.prepare(job, Capabilities(size=7))
 
 
+def test_a_shared_tail_counts_too() -> None:
+    job = make_job(message=b"1234", tail=b"56\r\n.\r\n")
+    command.prepare(job, Capabilities(size=8))
+    assert b" SIZE=8\r\n" in command.group(job, ALL)
+    assert command.mail(job, ALL).endswith(b" SIZE=8\r\n")
+    assert refused(Capabilities(size=7), message=job.message, tail=job.tail) == "5.3.4"
+    assert refused(ALL, message=job.message, tail=b"no dot") == "5.6.0"
+    assert refused(ALL, message=b"1234\r\n.\r\n", tail=b"no dot") == "5.6.0"
+
+
 def test_smtputf8_addresses() -> None:
     job = make_job(recipient="jürgen@exämple.com".encode(), smtputf8=True)
     command.prepare(job, ALL)

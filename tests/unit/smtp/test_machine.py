@@ -110,9 +110,16 @@ def test_overlap_goes_on_after_a_refused_message() -> None:
     assert second is READY
 
 
+def test_a_message_in_two_pieces() -> None:
+    job = make_job(message=b"Subject: x\r\n", tail=b"\r\nhello\r\n.\r\n")
+    assert at_body(machine(), job).body() == job.message + job.tail
+    blocks = at_body(machine(), job).begin_body()
+    assert [bytes(block) for block in blocks] == [job.message, b"\r\nhello\r\n"]
+
+
 def test_in_blocks() -> None:
     m = at_body(machine())
-    assert bytes(m.begin_body()) == make_job().message[:-3]
+    assert b"".join(m.begin_body()) == make_job().message[:-3]
     assert m.waiting is Phase.BODY
     assert m.final_dot() == b".\r\n"
     assert [ended(event) for event in fed(m, TAKEN)] == [(1, ACCEPTED, True)]
@@ -550,3 +557,34 @@ def test_whatever_arrives(said: list[bytes], modes: tuple[bool, bool, bool]) -> 
         if verdict.outcome is ACCEPTED:
             assert verdict.code // 100 == 2
         assert decision.attempted or verdict.outcome is DEFERRED
+
+
+DENIED = b"554 5.7.1 <user1@example.com>: Relay access denied\r\n"
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_a_relay_that_does_not_carry_our_mail_gets_no_more_and_rejects_nobody(
+    pipelining: bool,
+) -> None:
+    m = machine(pipelining)
+    m.open(make_job(1))
+    (ending, closing) = fed(m, b"250 ok\r\n" + DENIED)[-2:] if pipelining else _denied_lockstep(m)
+    assert ended(ending) == (1, DEFERRED, False)
+    assert closed(closing) is Effect.PENALISE
+    assert isinstance(closing, Closed)
+    assert closing.reason == "554 5.7.1 <...> Relay access denied", "it is logged: no address"
+
+
+def _denied_lockstep(of: Machine) -> list[Event]:
+    fed(of, b"250 ok\r\n")
+    return fed(of, DENIED)
+
+
+def test_a_relay_that_has_carried_our_mail_goes_on_with_it() -> None:
+    m = at_body(machine())
+    m.body()
+    fed(m, TAKEN)
+    m.open(make_job(2))
+    *_, go = fed(m, b"250 ok\r\n" + DENIED + b"554 5.5.1 no valid recipients\r\n")
+    assert ended(go) == (2, DEFERRED, True)
+    assert m.open(make_job(3)).startswith(b"RSET\r\n")

@@ -17,6 +17,7 @@ from campaignd.smtp.reply import (
     ReplyParser,
     printable,
     single_line,
+    without_addresses,
 )
 
 
@@ -171,3 +172,15 @@ def test_memory_is_bounded(pieces: list[bytes]) -> None:
             assert len(parser.held) <= MAX_LINE
     except MalformedReply:
         pass
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("550 5.1.1 no such user", "550 5.1.1 no such user"),
+        ("<who@example.org>: Relay access denied", "<...> Relay access denied"),
+        ("no user who@example.org  here", "no user <...>  here"),
+    ],
+)
+def test_what_may_be_logged_has_no_address(text: str, expected: str) -> None:
+    assert without_addresses(text) == expected

@@ -129,7 +129,7 @@ def test_instances_have_names_and_ports_of_their_own(
 def test_secrets_are_credentials(settings: dict[str, list[str]]) -> None:
     """Without a path they may be absent, and the command line finds them by the same names."""
     for secret in settings["LoadCredential"]:
-        assert re.fullmatch(r"campaignd\.[a-z]+", secret)
+        assert re.fullmatch(r"campaignd\.[a-z0-9-]+", secret)
     assert "Environment" not in settings
 
 
