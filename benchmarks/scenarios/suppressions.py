@@ -197,7 +197,7 @@ SCENARIO: Final = Scenario(
     [
         options.count(100_000),
         options.number("--suppressions", 10_000_000, "On the long list."),
-        options.repetitions(4),
+        options.repetitions(6),
         options.sessions,
         options.number("--imported", 1_000_000, "Rows that are imported."),
     ],

@@ -1,7 +1,8 @@
 """The rows of a text result as they stand on the wire, for results of millions of rows.
 
-The driver makes objects of each row's packet, which takes it 12 us; cutting them out of what was
-read takes 0.4 us. Sans-IO; never used for a result that is known to be short.
+The driver makes objects of each row's packet, which takes it 3.4 us; cutting them out of what was
+read takes 0.4 us, of 13 for storing a row. Sans-IO; never used for a result that is known to be
+short.
 """
 
 from __future__ import annotations

@@ -39,8 +39,10 @@ def is_good(message: bytes, *keys: SigningKey, number: int = 0) -> bool:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_every_kind_of_message(rsa: SigningKey, case: Case) -> None:
-    assert is_good(signed([rsa], case), rsa)
+def test_every_kind_of_message(rsa: SigningKey, ed25519: SigningKey, case: Case) -> None:
+    message = signed([rsa, ed25519], case)
+    assert is_good(message, rsa, ed25519, number=0)
+    assert is_good(message, rsa, ed25519, number=1)
 
 
 @settings(max_examples=60, deadline=None)
@@ -108,6 +110,7 @@ def test_both_kinds_on_one_message(rsa: SigningKey, ed25519: SigningKey) -> None
     hashes = re.findall(rb"\tbh=([^;]+)", message)
     assert hashes[0] == hashes[1]
     assert is_good(message, rsa)
+    assert not is_good(message, rsa, number=1), "its key is not published"
 
 
 def test_the_field(rsa: SigningKey) -> None:
