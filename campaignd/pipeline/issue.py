@@ -53,7 +53,8 @@ class Issuer:
         for index, (seq, number, marked) in enumerate(attempts):
             if limit.limited:
                 self._wake()
-                await limit.acquire()
+                while not (await limit.acquire() or run.stopped):
+                    pass
                 if time.monotonic() - answered_at > REREAD_SECONDS:
                     left = attempts[index:]
                     recipients, read_at = await self._read(attempt.seq for attempt in left)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Final
+
 from aiolimiter import AsyncLimiter
+
+LOOK_SECONDS: Final = 0.25
+"""How long a caller waits before it looks whether it has to stop, or the limit is another."""
 
 
 class HostLimit:
@@ -19,7 +25,7 @@ class HostLimit:
         return self._limiter is not None
 
     def set(self, rate: float | None) -> None:
-        """Changes the limit; waiting callers end under the old one."""
+        """Changes the limit; who waits is under the new one within LOOK_SECONDS."""
         self.rate = rate
         if rate is None:
             self._limiter = None
@@ -27,7 +33,17 @@ class HostLimit:
             burst = max(1.0, rate / 10)
             self._limiter = AsyncLimiter(burst, burst / rate)
 
-    async def acquire(self) -> None:
-        """Waits until one more message may go."""
-        if self._limiter is not None:
-            await self._limiter.acquire()
+    async def acquire(self) -> bool:
+        """Waits until one more message may go; False if it may not yet after LOOK_SECONDS."""
+        limiter = self._limiter
+        if limiter is None:
+            return True
+        if limiter.has_capacity():  # saves the timer
+            await limiter.acquire()
+            return True
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await limiter.acquire()
+        except TimeoutError:
+            return False
+        return True

@@ -37,11 +37,14 @@ def test_a_burst_is_at_most_a_tenth_of_a_second(rate: float) -> None:
 def test_the_rate_can_be_changed() -> None:
     async def main() -> None:
         limit = HostLimit(0.01)
-        await limit.acquire()
+        assert await limit.acquire()
+        waiting = asyncio.create_task(limit.acquire())
+        await asyncio.sleep(0)
         limit.set(None)
         assert not limit.limited
         async with asyncio.timeout(5):
-            await limit.acquire()
+            assert not await waiting, "to look at the limit again"
+            assert await limit.acquire()
         limit.set(7.0)
         assert (limit.limited, limit.rate) == (True, 7.0)
 

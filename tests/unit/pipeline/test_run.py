@@ -244,6 +244,17 @@ def test_a_stop_takes_back_what_is_being_looked_at(
     assert bench.turns.used == 0
 
 
+def test_a_clean_stop_does_not_wait_for_the_limit(api: Api) -> None:
+    async def work(bench: Bench) -> None:
+        await bench.until(lambda: len(bench.queue) == 1)
+        bench.run.stop("test")
+
+    bench = working(api, 4, work, rate=0.01)
+    assert bench.shard.clean
+    assert not bench.shard.finished
+    assert bench.turns.used == 0
+
+
 def test_a_window_that_a_limit_holds_up_is_read_anew(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
