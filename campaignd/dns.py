@@ -111,14 +111,11 @@ def records(config: Config, domain: str, keys: Iterable[SigningKey] | None = Non
         )
         for key in keys
     ]
-    senders = [domain]
     bounces = (config.bounces.domain or domain).lower()
-    if bounces != domain:
-        senders.append(bounces)
     spf = _spf(config.relay, domain)
     found += [
         Record(Kind.SPF, sender, "TXT", spf, "who sends for it; name all addresses that do")
-        for sender in senders
+        for sender in dict.fromkeys((domain, bounces))
     ]
     found.append(
         Record(
@@ -158,13 +155,12 @@ async def _check(record: Record, resolver: dns.asyncresolver.Resolver) -> Checke
             case Kind.DMARC:
                 found = await _dmarc(record.name, resolver)
             case Kind.BOUNCES:
-                found = _mx(await _ask(resolver, record.name, "MX"))
+                found = await _mx(record.name, resolver)
             case Kind.LINKS:
-                addresses = await _ask(resolver, record.name, "A")
-                addresses += await _ask(resolver, record.name, "AAAA")
-                found = (State.OK if addresses else State.MISSING), ", ".join(addresses)
+                found = await _addresses(record.name, resolver)
     except dns.exception.DNSException as error:
-        return Checked(record, State.UNKNOWN, f"no answer: {_one_line(error)}")
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return Checked(record, State.UNKNOWN, f"no answer: {reason}")
     state, text = found
     if state is State.MISSING:
         text = f"no such {record.type} record: publish the one that `campaignd dns` prints"
@@ -214,7 +210,7 @@ async def _dmarc(name: str, resolver: dns.asyncresolver.Resolver) -> Found:
     domain = name.removeprefix("_dmarc.")
     while "." in domain:
         texts = await _ask(resolver, f"_dmarc.{domain}", "TXT")
-        found = [text for text in texts if re.match(r"v=DMARC1\s*(?:;|\Z)", text)]
+        found = [text for text in texts if re.match(r"v\s*=\s*DMARC1\s*(?:;|\Z)", text)]
         if len(found) > 1:
             return State.WRONG, f"{len(found)} DMARC records of {domain}: keep one"
         if found:
@@ -226,12 +222,20 @@ async def _dmarc(name: str, resolver: dns.asyncresolver.Resolver) -> Found:
     return State.MISSING, ""
 
 
-def _mx(exchanges: Sequence[str]) -> Found:
-    if not exchanges:
-        return State.MISSING, ""
+async def _mx(name: str, resolver: dns.asyncresolver.Resolver) -> Found:
+    """A domain without MX takes mail at its address (RFC 5321, 5.1)."""
+    exchanges = await _ask(resolver, name, "MX")
     if any(exchange.endswith(" .") for exchange in exchanges):
         return State.WRONG, "a null MX: it takes no mail (RFC 7505): name a host"
-    return State.OK, ", ".join(exchanges)
+    if exchanges:
+        return State.OK, ", ".join(exchanges)
+    state, addresses = await _addresses(name, resolver)
+    return state, f"no MX record; mail goes to its address: {addresses}"
+
+
+async def _addresses(name: str, resolver: dns.asyncresolver.Resolver) -> Found:
+    found = [*await _ask(resolver, name, "A"), *await _ask(resolver, name, "AAAA")]
+    return (State.OK if found else State.MISSING), ", ".join(found)
 
 
 def _tags(text: str) -> dict[str, str]:
@@ -294,7 +298,3 @@ async def _ask(resolver: dns.asyncresolver.Resolver, name: str, kind: str) -> li
     if kind == "TXT":
         return [b"".join(data.strings).decode("utf-8", "replace") for data in answer]
     return [data.to_text() for data in answer]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

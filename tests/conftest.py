@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from campaignd.config import Config, MySQL
 from campaignd.sandbox.box import Sandbox
@@ -17,6 +18,9 @@ from campaignd.store import schema
 from campaignd.store.db import Database
 
 _numbers = itertools.count(1)
+
+settings.register_profile("tests", deadline=None)  # no test asserts a speed
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from campaignd.compose import Composer, date_header, decode_spec
 from campaignd.compose.links import load_links
 from campaignd.compose.spec import split_mailbox
 from campaignd.config import Config
-from campaignd.dkim import Signer, load_keys
+from campaignd.dkim import Signer, SigningKey, load_keys
 from campaignd.model import Job, RetryPolicy, SendRight, UnknownPolicy
 from campaignd.net.jobs import JobSource, Report
 from campaignd.net.pool import Pool
@@ -23,16 +23,23 @@ class EmailCampaign:
 
     def __init__(self, composer: Composer, policy: UnknownPolicy, retry: RetryPolicy,
                  offers_eight_bit: Callable[[], bool],
-                 find_signer: Callable[[], Signer | None]) -> None:  # fmt: skip
+                 find_keys: Callable[[], tuple[SigningKey, ...]]) -> None:  # fmt: skip
         self.policy = policy
         self.retry = retry
-        self.shared_octets = composer.shared_octets
         self._composer = composer
         self._offers_eight_bit = offers_eight_bit
-        self._find_signer = find_signer
+        self._find_keys = find_keys
+        self._keys: tuple[SigningKey, ...] = ()
         self._signer: Signer | None = None
+        self._find_signer()
         self._second = 0
         self._date = b""
+
+    @property
+    def shared_octets(self) -> int:
+        """See base.CompiledCampaign. A signer keeps the files once more, in canonical form."""
+        octets = self._composer.shared_octets
+        return octets if self._signer is None else 2 * octets
 
     def job(
         self,
@@ -49,7 +56,7 @@ class EmailCampaign:
         second = int(time.time())
         if second != self._second:
             self._second, self._date = second, date_header(second)
-            self._signer = self._find_signer()  # keys change with the configuration
+            self._find_signer()
         compose = self._composer.compose
         date, signer = self._date, self._signer
         # What is signed must not be recoded on its way (RFC 6376, 5.3).
@@ -73,6 +80,13 @@ class EmailCampaign:
             None if signer is None else signer.sign,
             composed.tail,
         )
+
+    def _find_signer(self) -> None:
+        """Makes the signer anew if the configuration has other keys now."""
+        keys = self._find_keys()
+        if keys != self._keys:
+            self._keys = keys
+            self._signer = Signer(keys) if keys else None
 
     def _recode(
         self, shard: int, seq: int, address: str, values: Sequence[Any], date: bytes
@@ -101,7 +115,7 @@ class EmailChannel:
             decoded.unknown,
             decoded.retry,
             lambda: self._pool.eight_bit,
-            lambda: self._keys.signer(domain, decoded.account),
+            lambda: self._keys.find(domain, decoded.account),
         )
 
     @property

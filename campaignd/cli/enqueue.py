@@ -96,10 +96,9 @@ def enqueue(
     source = QuerySource(query) if query is not None else FileSource(recipients or "-", form)
     config = settings.load()
     spec = load_campaign(file)
-    warnings = [] if no_lint else _lint(spec, config)
-    request = _Request(spec, source, key, at, draft, rejects)
+    request = _Request(spec, source, key, at, draft, rejects, no_lint)
     with _progress(source) as report:
-        result = uvloop.run(_enqueue(config, request, report))
+        result, warnings = uvloop.run(_enqueue(config, request, report))
     for warning in warnings:
         click.echo(f"warning: {line(warning)}", err=True)
     _tell(result, at, as_json)
@@ -125,18 +124,24 @@ class _Request(NamedTuple):
     at: float | None
     draft: bool
     rejects: Path | None
+    no_lint: bool
 
 
-async def _enqueue(config: Config, request: _Request, report: Report | None) -> EnqueueResult:
-    spec, source, key, at, draft, rejects = request
+async def _enqueue(
+    config: Config, request: _Request, report: Report | None
+) -> tuple[EnqueueResult, list[Finding]]:
+    """Also the warnings of `lint`."""
+    spec, source, key, at, draft, rejects, no_lint = request
     async with store(config, connections=4) as db:
         now = time.time()
-        # A repeated call is answered even when its time has passed meanwhile.
+        # A repeated call is answered even when its time has passed meanwhile, or the
+        # configuration has changed.
         repeated = key is not None and await campaigns.by_key(db, spec.account, key) is not None
         if at is not None and at < now - GRACE_SECONDS and not repeated:
             raise UsageError(
                 f"--at: {moment(at)} was {relative(at, now)}; leave it out to start at once"
             )
+        warnings = [] if no_lint or repeated else _lint(spec, config)
         result = await load_audience(
             db,
             spec,
@@ -152,7 +157,7 @@ async def _enqueue(config: Config, request: _Request, report: Report | None) -> 
         trouble = await wake(config, result.id)
         if trouble:
             click.echo(f"warning: {trouble}; hosts notice at their next look at MySQL", err=True)
-    return result
+    return result, warnings
 
 
 def _tell(result: EnqueueResult, at: float | None, as_json: bool) -> None:

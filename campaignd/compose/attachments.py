@@ -23,6 +23,9 @@ more than 20 to 25 MB; and see spec.MAX_SPEC_OCTETS."""
 
 MAX_FILES: Final = 50
 
+CID_USED: Final = re.compile(r"(?:=\s*[\"']?|url\(\s*[\"']?)cid:([^\s\"'<>)]+)", re.IGNORECASE)
+"""Where HTML or its styles ask for an image of the message; the group is the cid."""
+
 _UNKNOWN: Final = "application/octet-stream"
 _NOT_ENCODED: Final = ("message/", "multipart/")
 """Types that cannot be in base64 (RFC 2046, 5.1 and 5.2)."""
@@ -31,7 +34,6 @@ _TYPE: Final = re.compile(
     r"(?:; *[A-Za-z0-9_-]{1,40}=(?:[A-Za-z0-9!#$&^_.+-]{1,80}|\"[ !#-\[\]-~]{1,80}\"))*"
 )
 _CID: Final = re.compile(r"[A-Za-z0-9!#$&'*+/=?^_`{|}~-][A-Za-z0-9!#$&'*+/=?^_`{|}~.@-]{0,99}")
-_CID_USED: Final = re.compile(r"(?:=\s*[\"']?|url\(\s*[\"']?)cid:([^\s\"'<>)]+)", re.IGNORECASE)
 _TYPES: Final = MimeTypes()  # those of Python, whatever the host has
 
 
@@ -130,7 +132,7 @@ def _check_cids(campaign: Path, images: Sequence[Attached], html: str | None) ->
         raise CampaignError(f"{campaign}: inline: there is no html that could show an image")
     source = html or ""
     flat = masked(source)
-    for found in _CID_USED.finditer(flat):
+    for found in CID_USED.finditer(flat):
         is_fixed = source[found.start() : found.end()] == found[0]
         if is_fixed and found[1] not in known:
             raise CampaignError(

@@ -1,7 +1,7 @@
 """Reads a campaign file (TOML) and the templates that it names.
 
 It must never read a file outside of the campaign file's own folder. Templates are only read
-here; `mime.Composer` compiles them, once the audience's columns are known.
+here; `composer.Composer` compiles them, once the audience's columns are known.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 
 from campaignd.compose.attachments import Attachment, Inline, load_files
 from campaignd.compose.folder import inside, read
-from campaignd.compose.spec import CampaignSpec, Source, ascii_address, split_mailbox
+from campaignd.compose.spec import CampaignSpec, Source, ascii_address, join_mailbox, split_mailbox
 from campaignd.compose.template import MAX_SOURCE_CHARACTERS
 from campaignd.errors import CampaignError
 from campaignd.model import RetryPolicy, UnknownPolicy
@@ -145,16 +145,14 @@ def _html(file: _File, campaign: Path) -> str | None:
 
 def _sender(text: str, path: Path) -> str:
     name, given = split_mailbox(text)
-    address = _address(given, "from", path)
-    return f"{name} <{address}>" if name else address
+    return join_mailbox(name, _address(given, "from", path))
 
 
 def _reply_to(text: str | None, path: Path) -> str | None:
     if text is None:
         return None
     name, given = split_mailbox(text)
-    address = _address(given, "reply_to", path)
-    return f"{name} <{address}>" if name else address
+    return join_mailbox(name, _address(given, "reply_to", path))
 
 
 def _address(text: str, key: str, path: Path) -> str:
@@ -182,6 +180,11 @@ def _check_headers(headers: dict[str, str], path: Path) -> None:
         if name.lower() in seen:
             raise CampaignError(f"{where}: given twice")
         seen.add(name.lower())
+    if "list-unsubscribe-post" in seen and "list-unsubscribe" not in seen:
+        raise CampaignError(
+            f"{path}: [headers] List-Unsubscribe-Post: says nothing without List-Unsubscribe:"
+            " remove it, and campaignd sets both, or add the other"
+        )
 
 
 def _retry(file: _Retry, path: Path) -> RetryPolicy:

@@ -88,13 +88,14 @@ def _attribute(computed: str, own: str) -> str:
     if not own:
         return f' style="{text}"'
     value = own.partition("=")[2].strip()
-    quote = value[0] if value[0] in "\"'" else ""
+    quote = value[:1] if value[:1] in ("'", '"') else ""
     if quote:
         value = value[1:-1]
     if quote == "'":
         text = text.replace("'", "&#39;")
     around = quote or '"'
-    return f"style={around}{text}; {value}{around}"
+    both = f"{text}; {value}" if value else text
+    return f"style={around}{both}{around}"
 
 
 def _replaced(source: str, spans: Sequence[tuple[int, int]], texts: Iterable[str]) -> str:

@@ -1,7 +1,13 @@
-"""Reads the files that a campaign names, and none outside of its own folder."""
+"""Reads the files that a campaign names, and none outside of its own folder.
+
+That holds if nobody else writes into the folder meanwhile: one who does can put a symbolic link
+in a file's place after `inside` has looked at it.
+"""
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 from campaignd.errors import CampaignError
@@ -25,9 +31,13 @@ def inside(campaign: Path, key: str, name: str) -> Path:
 def read(path: Path, shown: str, most: int) -> bytes:
     """A file's octets, up to one more than `most`. Raises CampaignError for what is no file."""
     try:
-        if path.exists() and not path.is_file():
-            raise CampaignError(f"{shown}: not a file")
-        with path.open("rb") as file:
-            return file.read(most + 1)
+        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO must not make us wait
+        try:
+            if not stat.S_ISREG(os.fstat(opened).st_mode):
+                raise CampaignError(f"{shown}: not a file")
+            with open(opened, "rb", closefd=False) as file:
+                return file.read(most + 1)
+        finally:
+            os.close(opened)
     except OSError as error:
         raise CampaignError(f"{shown}: {error.strerror}") from None

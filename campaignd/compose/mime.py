@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
 from hashlib import blake2b
+from secrets import token_hex
 from typing import Final
 
 from campaignd.compose.encoding import (
@@ -24,7 +25,8 @@ from campaignd.compose.spec import Attached
 
 ENCODINGS: Final = (SEVEN_BIT, EIGHT_BIT, QUOTED_PRINTABLE, BASE64)
 
-_HOLE: Final = b"campaignd-hole"
+_HOLE: Final = token_hex(16).encode()
+"""By chance, so that nothing that a campaign says can be taken for one."""
 
 
 def boundary(seed: bytes) -> bytes:

@@ -111,6 +111,16 @@ def split_mailbox(text: str) -> tuple[str, str]:
     return name, address.strip()
 
 
+def join_mailbox(name: str, address: str) -> str:
+    """The inverse of `split_mailbox`. The name is in quotes only if it would not come back
+    without them."""
+    joined = f"{name} <{address}>" if name else address
+    if split_mailbox(joined)[0] == name:
+        return joined
+    escaped = name.replace('"', '\\"')
+    return f'"{escaped}" <{address}>'
+
+
 def ascii_address(address: str) -> str | None:
     """An address of our own with its domain in ASCII (RFC 5890), or None if it is not one that
     every relay takes: an unquoted ASCII local part and a domain name."""

@@ -16,15 +16,16 @@ class KeyRing:
     def __init__(self, keys: Iterable[SigningKey] = ()) -> None:
         self.keys: Final = tuple(sorted(keys, key=lambda key: key.algorithm != RSA_SHA256))
         """RSA comes first, as more verifiers know it."""
-        self._signers: dict[tuple[SigningKey, ...], Signer] = {}
+
+    def find(self, domain: str, account: str) -> tuple[SigningKey, ...]:
+        """All keys that may sign for a From of `domain`."""
+        return tuple(nearest(self.keys, domain, account))
 
     def signer(self, domain: str, account: str) -> Signer | None:
-        """Signs for a From of `domain` with all keys that may; None where there is none. The
-        same one for the same keys."""
-        keys = tuple(nearest(self.keys, domain, account))
-        if not keys:
-            return None
-        return self._signers.setdefault(keys, Signer(keys))
+        """Signs for a From of `domain` with all keys that may; None where there is none. A new
+        one each time: it keeps parts of the messages that it signs."""
+        keys = self.find(domain, account)
+        return Signer(keys) if keys else None
 
 
 class Placed(Protocol):

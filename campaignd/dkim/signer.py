@@ -39,11 +39,16 @@ _LINE: Final = 72
 
 
 class Signer:
-    """Signs with all of `keys`. Safe to use from several threads at once."""
+    """Signs a campaign's messages with all of `keys`. Safe to use from several threads at once.
+
+    It keeps the last body, and the campaign's tail in canonical form: each campaign has its own,
+    which ends with it.
+    """
 
     def __init__(self, keys: Sequence[SigningKey]) -> None:
         self._keys = [(key.sign, _start(key)) for key in keys]
         self._known = (b"", b"", b"")
+        self._tail = (b"", b"")
 
     def sign(self, message: bytes, tail: bytes, now: int) -> bytes:
         """`message` with a signature for each key before it. `now` is in seconds of the epoch.
@@ -72,8 +77,16 @@ class Signer:
         if tail is its_tail and len(message) - start == len(body) and message.endswith(body):
             return known
         body = message[start:]
-        known = _body_hash(body, tail)
+        known = _body_hash(body, self._canonical_tail(tail) if tail else None)
         self._known = (body, tail, known)
+        return known
+
+    def _canonical_tail(self, tail: bytes) -> bytes:
+        """Made once, as all messages of a campaign share the tail, which may be large."""
+        its_tail, known = self._tail
+        if tail is not its_tail:
+            known = canonical.body(_content(tail))
+            self._tail = (tail, known)
         return known
 
 
@@ -110,20 +123,14 @@ def _canonical(field: bytes) -> bytes:
     return b"dkim-signature:" + field[len(b"DKIM-Signature: ") :].replace(b"\r\n\t", b" ")
 
 
-def _body_hash(body: bytes, tail: bytes) -> bytes:
-    """In base64. `body` begins with the empty line."""
-    if not tail:
+def _body_hash(body: bytes, tail: bytes | None) -> bytes:
+    """In base64. `body` begins with the empty line; `tail` is in canonical form."""
+    if tail is None:
         octets = canonical.body(_content(body)[2:])
         return b2a_base64(sha256(octets).digest(), newline=False)
     hashed = sha256(canonical.lines(_content(body)[2:]))
-    hashed.update(_canonical_tail(tail))
+    hashed.update(tail)
     return b2a_base64(hashed.digest(), newline=False)
-
-
-@lru_cache(maxsize=4)
-def _canonical_tail(tail: bytes) -> bytes:
-    """Cached, as all messages of a campaign share it; few, as it may be large."""
-    return canonical.body(_content(tail))
 
 
 def _content(wire: bytes) -> bytes:

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from typing import Final
 
 from campaignd.compose import text
+from campaignd.compose.attachments import CID_USED
 from campaignd.compose.spec import CampaignSpec, Source
 from campaignd.errors import TemplateError
 from campaignd.lint.rules import (
@@ -18,7 +19,7 @@ from campaignd.lint.rules import (
     UNUSED_IMAGE,
     Finding,
 )
-from campaignd.lint.source import UNSUBSCRIBE, masked
+from campaignd.lint.source import HOLE, UNSUBSCRIBE, masked
 
 CLIPPED_OCTETS: Final = 102 * 1024
 """Gmail shows so much of the HTML, about."""
@@ -105,6 +106,8 @@ def _page(spec: CampaignSpec, page: _Page, body: _Body) -> list[Finding]:
             )
         )
     found += _http(body, page.http)
+    if any(HOLE in cid for cid in page.cids):  # it may be any of them
+        return found
     for image in spec.inline:
         if image.cid not in page.cids:
             saying = f"inline image {image.name} is not shown: write cid:{image.cid}, or remove it"
@@ -149,8 +152,8 @@ class _Page(HTMLParser):
         """Lines of images without an alt attribute."""
         self.http: list[int] = []
         """Lines of addresses that begin with http://."""
-        self.cids: set[str] = set()
-        """What follows each `cid:`."""
+        self.cids = {used[1] for used in CID_USED.finditer(source)}
+        """What follows each `cid:`, in styles and conditional comments too."""
         self.has_unsubscribe = False
         """Whether a link that one can see leads to the unsubscribe page."""
         self._in_unsubscribe = False

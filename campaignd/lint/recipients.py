@@ -31,12 +31,13 @@ from campaignd.lint.rules import (
     ROW_UNUSABLE,
     Finding,
 )
-from campaignd.lint.source import bare, sources
+from campaignd.lint.source import bare, is_blank, sources
 from campaignd.lint.tally import Tally
 from campaignd.wording import plural
 
 MEASURED_MOST: Final = 100
-"""Messages whose HTML is measured: each has to be taken apart, which takes a millisecond."""
+"""Messages with too large an HTML after which none is measured: each has to be taken apart, which
+takes a millisecond."""
 
 _DATE: Final = b"Thu, 01 Jan 1970 00:00:00 +0000"
 _NO_SUBJECT: Final = b"\r\nSubject: \r\n"
@@ -62,8 +63,10 @@ class _Trial:
         shown = set().union(*(bare(source, Origin("", "")) for source in sources(spec)))
         self._shown = [(name, at) for at, name in enumerate(fields) if name in shown]
         """Name and column of what leaves a gap when it is empty."""
+        self._has_subject = not is_blank(spec.subject, Origin("", ""))
+        """One that nobody gets is told without recipients."""
         self._tally = Tally()
-        self._measured = self._too_large = self._largest = 0
+        self._too_large = self._largest = 0
 
     def add(self, rows: Rows) -> None:
         self._tally.total += rows.size
@@ -86,6 +89,8 @@ class _Trial:
         found = self._tally.findings(file)
         if self._too_large:
             who = plural(self._too_large, "recipient")
+            if self._too_large == MEASURED_MOST:
+                who = f"at least {who}"
             found.append(size(self._largest, file, f"{who} would get up to "))
         return found
 
@@ -95,10 +100,9 @@ class _Trial:
                 better = f'{{{{ {name} | default("WORDS", true) }}}}'
                 self._tally.add(EMPTY_FIELD, f"have nothing in {name}: write {better}", line)
         message = composed.message
-        if _NO_SUBJECT in message[: message.index(b"\r\n\r\n")]:
+        if self._has_subject and _NO_SUBJECT in message[: message.index(b"\r\n\r\n")]:
             self._tally.add(NO_SUBJECT, "would get no subject: give its fields a default", line)
-        if len(message) > CLIPPED_OCTETS and self._measured < MEASURED_MOST:
-            self._measured += 1
+        if len(message) > CLIPPED_OCTETS and self._too_large < MEASURED_MOST:
             octets = html_octets(composed.wire)
             self._too_large += octets > CLIPPED_OCTETS
             self._largest = max(self._largest, octets)

@@ -6,16 +6,19 @@ import re
 from typing import Final
 
 from campaignd.compose.spec import CampaignSpec, Source, split_mailbox
+from campaignd.compose.template import Origin
 from campaignd.config import Config
 from campaignd.lint.rules import (
     FALSE_REPLY,
     NO_ONE_CLICK,
     NO_REPLY,
     NO_RETURN_PATH,
+    NO_SUBJECT,
     NO_UNSUBSCRIBE,
     PROVIDERS_DOMAIN,
     Finding,
 )
+from campaignd.lint.source import is_blank
 
 PROVIDERS: Final = frozenset(
     (
@@ -24,6 +27,9 @@ PROVIDERS: Final = frozenset(
     )
 )
 """Domains of the mailbox providers whose rules these are. Only they can sign for them."""
+
+_ONE_CLICK: Final = "List-Unsubscribe=One-Click"
+"""All that List-Unsubscribe-Post may say (RFC 8058, 3.1)."""
 
 _NO_REPLY: Final = re.compile(r"(?:no|do-?not|dont)[._-]?reply\b", re.IGNORECASE)
 _REPLY: Final = re.compile(r"\s*(?:re|fwd?)\s*:", re.IGNORECASE)
@@ -53,6 +59,8 @@ def sender(spec: CampaignSpec) -> list[Finding]:
                 " add reply_to",
             )
         )
+    if is_blank(spec.subject, Origin("", "")):
+        found.append(Finding(NO_SUBJECT, place(spec, "subject"), "it is empty: write a subject"))
     if _REPLY.match(spec.subject):
         found.append(
             Finding(
@@ -67,7 +75,16 @@ def sender(spec: CampaignSpec) -> list[Finding]:
 def unsubscribe(spec: CampaignSpec, config: Config) -> list[Finding]:
     """On List-Unsubscribe, and on where bounces come back."""
     found = [] if spec.transactional else _one_click(spec, config)
-    if config.bounces.domain is None:
+    if spec.envelope_sender is not None:  # it takes the place of ours
+        found.append(
+            Finding(
+                NO_RETURN_PATH,
+                f"{spec.sources.get('from', Source('campaign')).file}, envelope_sender",
+                "bounces after delivery go to this address and suppress none: remove"
+                " envelope_sender, and set domain in [bounces]",
+            )
+        )
+    elif config.bounces.domain is None:
         found.append(
             Finding(
                 NO_RETURN_PATH,
@@ -83,14 +100,14 @@ def _one_click(spec: CampaignSpec, config: Config) -> list[Finding]:
     given = {name.lower(): value for name, value in spec.headers.items()}
     own = given.get("list-unsubscribe")
     if own is not None:  # it takes the place of ours
-        if "<https://" in own.lower() and "list-unsubscribe-post" in given:
+        if "<https://" in own.lower() and given.get("list-unsubscribe-post") == _ONE_CLICK:
             return []
         return [
             Finding(
                 NO_ONE_CLICK,
                 place(spec, "header List-Unsubscribe"),
                 "it takes the place of campaignd's own and is no one-click unsubscribe: remove"
-                " it, or give an https:// address and List-Unsubscribe-Post",
+                f' it, or give an https:// address and List-Unsubscribe-Post = "{_ONE_CLICK}"',
             )
         ]
     if config.links.url is not None:

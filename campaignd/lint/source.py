@@ -72,6 +72,16 @@ def bare(source: str, origin: Origin) -> set[str]:
     return set(_bare(parse(source, origin), frozenset()))
 
 
+def is_blank(source: str, origin: Origin) -> bool:
+    """Whether a template puts out white space at most, whatever the fields are. Raises
+    TemplateError if it cannot be parsed."""
+    return all(
+        isinstance(piece, nodes.TemplateData) and not piece.data.strip()
+        for output in parse(source, origin).find_all(nodes.Output)
+        for piece in output.nodes
+    )
+
+
 def _bare(node: nodes.Node, guarded: frozenset[str]) -> Iterator[str]:
     if isinstance(node, nodes.If | nodes.CondExpr):
         guarded |= _named(node.test)

@@ -68,16 +68,16 @@ def prepare(job: Job, offered: Capabilities) -> None:
 
     Raises Unsendable when it cannot be sent here, or must not be sent anywhere.
     """
-    if job.eight_bit and not offered.eight_bit:
-        if job.recode is None:
-            raise Unsendable("5.6.3", "the message needs 8BITMIME, which the relay does not offer")
-        job.message = job.recode()
-        job.eight_bit = False
     allowed = _ASCII
     if job.smtputf8:
         if not offered.smtputf8:
             raise Unsendable("5.6.7", "the message needs SMTPUTF8, which the relay does not offer")
         allowed = _UTF8
+    if job.eight_bit and not offered.eight_bit:
+        if job.recode is None:
+            raise Unsendable("5.6.3", "the message needs 8BITMIME, which the relay does not offer")
+        job.message = job.recode()
+        job.eight_bit = False
     recipient = job.recipient
     if not recipient or len(recipient) > MAX_PATH or recipient.translate(None, allowed):
         raise Unsendable("5.1.3", "the recipient's address cannot be sent in RCPT")

@@ -71,6 +71,15 @@ def test_enqueue_refuses_errors(bare: Site) -> None:
     assert len(bare.ok("status", "--json").json) == 1
 
 
+def test_a_repeated_enqueue_is_answered_whatever_the_configuration_is_now(bare: Site) -> None:
+    words = ("enqueue", "c.toml", "--recipients", "r.csv", "--draft", "--key", "k")
+    first = bare.ok(*words, "--no-lint")
+    again = bare.ok(*words)
+    assert again.stdout == first.stdout
+    assert "warning" not in again.stderr
+    assert "no-lint" in bare.refused(*words[:-1], "other")
+
+
 def test_a_transactional_campaign_need_not_be_left(bare: Site) -> None:
     campaign = bare.folder / "c.toml"
     campaign.write_text(campaign.read_text().replace("[retry]", "transactional = true\n[retry]"))

@@ -52,6 +52,8 @@ def looked_up(
         (Kind.SPF, ['"v=spf1 a +all"'], State.WRONG, "allows everybody"),
         (Kind.SPF, ['"v=spf1 all"'], State.WRONG, "allows everybody"),
         (Kind.DMARC, ['"v=DMARC1;p=reject"'], State.OK, "(of news.acme.example)"),
+        (Kind.DMARC, ['"v = DMARC1 ; p = reject"'], State.OK, "(of news.acme.example)"),
+        (Kind.DMARC, ['"v=DMARC10; p=none"'], State.MISSING, "no such TXT record"),
         (Kind.DMARC, ['"v=DMARC1; rua=mailto:a@b.example"'], State.WRONG, "p is missing"),
         (Kind.DMARC, ['"v=DMARC1; p=none"', '"v=DMARC1; p=reject"'], State.WRONG, "keep one"),
         (Kind.DMARC, [], State.MISSING, "no such TXT record"),
@@ -74,6 +76,19 @@ def test_the_policy_of_a_domain_above() -> None:
     zone = {("_dmarc.acme.example", "TXT"): ['"v=DMARC1; p=quarantine"']}
     found = looked_up(Kind.DMARC, zone)
     assert (found.state, found.text) == (State.OK, "v=DMARC1; p=quarantine (of acme.example)")
+
+
+@pytest.mark.parametrize(("type_", "address"), [("A", "192.0.2.7"), ("AAAA", "2001:db8::7")])
+def test_bounces_without_mx(type_: str, address: str) -> None:
+    """Mail goes to the address then."""
+    found = looked_up(Kind.BOUNCES, {("bounces.acme.example", type_): [address]})
+    assert found.state is State.OK
+    assert found.text == f"no MX record; mail goes to its address: {address}"
+
+
+def test_a_null_mx_is_not_mended_by_an_address() -> None:
+    zone = {("bounces.acme.example", "MX"): ["0 ."], ("bounces.acme.example", "A"): ["192.0.2.7"]}
+    assert looked_up(Kind.BOUNCES, zone).state is State.WRONG
 
 
 def test_links_by_ipv6_alone() -> None:

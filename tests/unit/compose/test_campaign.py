@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
-from campaignd.compose import CampaignSpec, load_campaign
+from campaignd.compose import CampaignSpec, Composer, date_header, load_campaign
 from campaignd.compose.template import MAX_SOURCE_CHARACTERS
 from campaignd.errors import CampaignError
 from campaignd.model import RetryPolicy, UnknownPolicy
@@ -150,6 +151,10 @@ HTML = 'html = "spring.html"\n'
         (LEAST + HTML + '[headers]\n"" = "x"\n', "use letters, digits and hyphens"),
         (LEAST + HTML + f'[headers]\n{"X" * 41} = "x"\n', "a name has at most 40 characters"),
         (LEAST + HTML + '[headers]\nX-A = "x"\nx-a = "y"\n', "given twice"),
+        (
+            LEAST + HTML + '[headers]\nlist-unsubscribe-POST = "x"\n',
+            "says nothing without List-Unsubscribe",
+        ),
         (LEAST + HTML + "[headers]\nX-A = 3\n", "Expected `str`, got `int`"),
     ],
 )
@@ -161,6 +166,24 @@ def test_a_mistake_is_told_in_one_line(load: Load, toml: str, says: str) -> None
     assert "\n" not in str(caught.value)
 
 
+def test_one_click_headers_of_its_own(load: Load) -> None:
+    lines = '[headers]\nList-Unsubscribe-Post = "x"\nlist-unsubscribe = "y"\n'
+    assert load(LEAST + HTML + lines).headers == {
+        "List-Unsubscribe-Post": "x",
+        "list-unsubscribe": "y",
+    }
+
+
 def test_a_campaign_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CampaignError, match="No such file"):
         load_campaign(tmp_path / "none.toml")
+
+
+def test_quotes_of_a_display_name_arrive(load: Load, read: Callable[[bytes], EmailMessage]) -> None:
+    mailbox = r"""'"\"Best Shop\"" <a@b.example>'"""
+    toml = LEAST.replace('"a@b.example"', mailbox) + f'reply_to = {mailbox}\nhtml = "spring.html"\n'
+    composer = Composer(load(toml), 1, [])
+    composed = composer.compose(0, 1, "x@y.example", [], date=date_header(0.0), eight_bit=True)
+    message = read(composed.wire)
+    for name in ("From", "Reply-To"):
+        assert message[name].addresses[0].display_name == '"Best Shop"'

@@ -114,6 +114,12 @@ def test_any_file_arrives(name: str, data: bytes) -> None:
     assert part.get_content() == data
 
 
+def test_no_type_of_a_file_is_taken_for_a_hole() -> None:
+    attached = Attached("a", "application/campaignd-hole", b"x")
+    message = filled(Skeleton(("plain",), boundary(b"x"), attachments=[attached]))
+    assert tree(message) == ["mixed", "text/plain", "application/campaignd-hole"]
+
+
 @given(st.binary(max_size=300))
 def test_the_tail_needs_no_stuffing(data: bytes) -> None:
     attached = Attached(".x", "text/plain", data)

@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from campaignd.compose import CampaignSpec, decode_spec, encode_spec
-from campaignd.compose.spec import Source, ascii_address, split_mailbox
+from campaignd.compose.spec import Source, ascii_address, join_mailbox, split_mailbox
 from campaignd.errors import CampaignError
 from campaignd.model import RetryPolicy, UnknownPolicy
 
@@ -47,6 +49,17 @@ def test_what_cannot_be_read_is_said_so(data: bytes) -> None:
 )
 def test_mailboxes(text: str, name: str, address: str) -> None:
     assert split_mailbox(text) == (name, address)
+
+
+@given(st.text() | st.text('"\\\\a <>'))
+def test_a_joined_mailbox_is_split_into_the_same(name: str) -> None:
+    assert split_mailbox(join_mailbox(name, "a@b.example")) == (name, "a@b.example")
+
+
+def test_a_mailbox_has_quotes_only_if_it_needs_them() -> None:
+    assert join_mailbox("", "a@b.example") == "a@b.example"
+    assert join_mailbox('The "A", Inc', "a@b.example") == 'The "A", Inc <a@b.example>'
+    assert join_mailbox('"A"', "a@b.example") == r'"\"A\"" <a@b.example>'
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,24 @@ def test_an_inline_image(attribute: str) -> None:
     assert "logo.png" in finding.text
 
 
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<style>td {background: url(cid:logo)}</style>",
+        "<td style=\"background: URL( 'cid:logo' )\">",
+        '<img alt="" src="cid:{{ kind }}">',
+        '<td style="background: url(cid:lo{{ x }})">',
+        "<!--[if mso]><v:fill src='cid:logo'><![endif]-->",
+    ],
+)
+def test_an_inline_image_that_is_shown_otherwise(markup: str) -> None:
+    logo = Attached("logo.png", "image/png", b"x", "logo")
+    assert content(campaign(html=LEAVE + markup, inline=[logo])) == []
+    other = Attached("logo.png", "image/png", b"x", "other")
+    expected = [] if "{{" in markup else ["unused-image"]
+    assert ids(content(campaign(html=LEAVE + markup, inline=[other]))) == expected
+
+
 MARKUP = st.lists(
     st.sampled_from(
         [

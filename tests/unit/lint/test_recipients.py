@@ -12,7 +12,7 @@ from campaignd.compose.links import trial_links
 from campaignd.compose.spec import Attached, CampaignSpec
 from campaignd.errors import TemplateError, UsageError
 from campaignd.lint import Finding
-from campaignd.lint.recipients import recipients
+from campaignd.lint.recipients import MEASURED_MOST, recipients
 from campaignd.lint.rules import ROW_REJECTED
 from campaignd.lint.tally import KINDS_MOST, Tally
 from tests.unit.lint.campaigns import campaign, configuration
@@ -92,6 +92,25 @@ def test_large_html(tmp_path: Path) -> None:
     [finding] = found(tmp_path, rows, spec)
     assert finding.rule.id == "html-size"
     assert finding.text.startswith("1 recipient would get up to 117 KB")
+
+
+def test_of_many_with_large_html_the_first_are_measured(tmp_path: Path) -> None:
+    """Large messages whose HTML is not do not keep it from finding the others."""
+    spec = campaign(
+        subject="Hi",
+        html="<p>{% if big %}" + "é" * 55_000 + "{% endif %} {{ unsubscribe_url }}</p>",
+        text="{{ unsubscribe_url }} {% if not big %}" + "x y " * 27_000 + "{% endif %}",
+    )
+    rows = "".join(
+        f"u{n}@a.example,{'y' if n >= MEASURED_MOST else ''}\n" for n in range(2 * MEASURED_MOST)
+    )
+    [finding] = found(tmp_path, f"email,big\n{rows}", spec)
+    assert finding.text.startswith(f"at least {MEASURED_MOST} recipients would get up to 108 KB")
+
+
+def test_a_subject_that_is_empty_for_all_is_told_elsewhere(tmp_path: Path) -> None:
+    spec = campaign(subject=" ")
+    assert found(tmp_path, "email,name\na@a.example,Anna\n", spec) == []
 
 
 def test_attachments_do_not_count(tmp_path: Path) -> None:

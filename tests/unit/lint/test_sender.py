@@ -9,6 +9,9 @@ from campaignd.lint.rules import Level
 from campaignd.lint.sender import sender, unsubscribe
 from tests.unit.lint.campaigns import campaign, configuration, ids
 
+HTTPS = "<https://a.example/{{ x }}>"
+ONE_CLICK = "List-Unsubscribe=One-Click"
+
 
 def test_nothing_is_wrong() -> None:
     assert sender(campaign()) == []
@@ -45,6 +48,28 @@ def test_no_false_reply(subject: str) -> None:
     assert sender(campaign(subject=subject)) == []
 
 
+@pytest.mark.parametrize("subject", ["", " \t", "{# x #}", "{% if x %} {% endif %}"])
+def test_no_subject(subject: str) -> None:
+    [finding] = sender(campaign(subject=subject))
+    assert finding.rule.id == "no-subject"
+    assert finding.where == "c.toml, line 4"
+
+
+@pytest.mark.parametrize("subject", ["{% if x %}Hi{% endif %}", "{{ x }}", "{% print x %}"])
+def test_a_subject_that_some_have(subject: str) -> None:
+    assert sender(campaign(subject=subject)) == []
+
+
+def test_a_return_path_of_its_own() -> None:
+    """It is for all messages the same, so that nobody can tell whose they were."""
+    spec = campaign(envelope_sender="back@bounces.acme.example")
+    for config in (configuration(), configuration(bounces=Bounces())):
+        [finding] = unsubscribe(spec, config)
+        assert finding.rule.id == "no-return-path"
+        assert finding.where == "c.toml, envelope_sender"
+        assert "remove envelope_sender" in finding.text
+
+
 def test_no_way_to_leave() -> None:
     nothing = configuration(links=Links(), bounces=Bounces())
     found = unsubscribe(campaign(), nothing)
@@ -69,11 +94,17 @@ def test_leaving_without_tls() -> None:
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
-        ({"List-Unsubscribe": "<https://a.example/{{ x }}>", "List-Unsubscribe-Post": "y"}, []),
-        ({"List-Unsubscribe": "<https://a.example/{{ x }}>"}, ["no-one-click"]),
+        ({"List-Unsubscribe": HTTPS, "List-Unsubscribe-Post": ONE_CLICK}, []),
+        ({"LIST-unsubscribe": HTTPS, "list-UNSUBSCRIBE-post": ONE_CLICK}, []),
+        ({"List-Unsubscribe": HTTPS, "List-Unsubscribe-Post": "y"}, ["no-one-click"]),
+        (
+            {"List-Unsubscribe": HTTPS, "List-Unsubscribe-Post": ONE_CLICK.lower()},
+            ["no-one-click"],
+        ),
+        ({"List-Unsubscribe": HTTPS}, ["no-one-click"]),
         ({"List-Unsubscribe": "<mailto:a@a.example>"}, ["no-one-click"]),
         (
-            {"List-Unsubscribe": "<http://a.example>", "List-Unsubscribe-Post": "y"},
+            {"List-Unsubscribe": "<http://a.example>", "List-Unsubscribe-Post": ONE_CLICK},
             ["no-one-click"],
         ),
     ],

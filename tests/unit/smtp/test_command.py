@@ -76,6 +76,7 @@ def refused(offered: Capabilities, **kwargs: object) -> str:
 def test_what_cannot_be_sent_says_why() -> None:
     assert refused(NONE, eight_bit=True) == "5.6.3"
     assert refused(NONE, smtputf8=True) == "5.6.7"
+    assert refused(NONE, eight_bit=True, smtputf8=True) == "5.6.7", "8BITMIME would not do"
     assert refused(Capabilities(size=5), message=b"123456\r\n.\r\n") == "5.3.4"
     assert refused(ALL, recipient=b"") == "5.1.3"
     assert refused(ALL, recipient=b"a" * 243 + b"@example.com") == "5.1.3"
