@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import click
 import msgspec
-import uvloop
 
 from campaignd import events
-from campaignd.cli.failures import expected
-from campaignd.cli.run import CRASHED, UNCLEAN, overridden
+from campaignd.cli.run import overridden
+from campaignd.cli.serving import serve
 from campaignd.cli.settings import Settings, pass_settings
 from campaignd.config import Config
 from campaignd.errors import ConfigError
@@ -42,14 +41,7 @@ def receive(settings: Settings, listen: str | None, listen_http: str | None) -> 
                 f"--listen {listen}: must look like 127.0.0.1:8024, or be a path"
             ) from None
     events.setup()
-    try:
-        clean = uvloop.run(_work(config))
-    except Exception as error:
-        if expected(error):
-            raise
-        events.crashed(error)
-        return CRASHED
-    return 0 if clean else UNCLEAN
+    return serve(_work(config))
 
 
 async def _work(config: Config) -> bool:

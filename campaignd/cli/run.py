@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable
-from typing import Final
 
 import click
 import msgspec
-import uvloop
 
 from campaignd import events
-from campaignd.cli.failures import expected
+from campaignd.cli.serving import serve
 from campaignd.cli.settings import Settings, pass_settings
 from campaignd.config import Config, Http
 from campaignd.config import Daemon as DaemonSection
 from campaignd.daemon import Daemon, tune_collector
 from campaignd.errors import ConfigError
-
-UNCLEAN: Final = 3
-"""Exit status when not everything could be given back; peers take it over."""
-
-CRASHED: Final = 70
-"""Exit status after a bug: EX_SOFTWARE of sysexits.h."""
 
 
 @click.command()
@@ -49,14 +41,7 @@ def run(settings: Settings, name: str | None, listen: str | None) -> int:
     events.setup()
     _allow_many_sessions()
     tune_collector()
-    try:
-        clean = uvloop.run(_work(config, configuration))
-    except Exception as error:
-        if expected(error):
-            raise
-        events.crashed(error)
-        return CRASHED
-    return 0 if clean else UNCLEAN
+    return serve(_work(config, configuration))
 
 
 def overridden(config: Config, name: str | None, listen: str | None) -> Config:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import click
 import msgspec
-import uvloop
 
 from campaignd import events
-from campaignd.cli.failures import expected
-from campaignd.cli.run import CRASHED
+from campaignd.cli.serving import serve
 from campaignd.cli.settings import Settings, pass_settings
 from campaignd.config import Config, Http
 from campaignd.errors import ConfigError
@@ -33,14 +31,12 @@ def web(settings: Settings, listen: str | None, listen_http: str | None) -> int:
     """
     service = WebService(_overridden(settings.load(), listen, listen_http))
     events.setup()
-    try:
-        uvloop.run(service.run())
-    except Exception as error:
-        if expected(error):
-            raise
-        events.crashed(error)
-        return CRASHED
-    return 0
+    return serve(_work(service))
+
+
+async def _work(service: WebService) -> bool:
+    await service.run()
+    return True
 
 
 def _overridden(config: Config, listen: str | None, listen_http: str | None) -> Config:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from campaignd.cli.entry import main
-from campaignd.cli.run import CRASHED, UNCLEAN
+from campaignd.cli.serving import CRASHED, UNCLEAN
 from campaignd.config import Config
 from campaignd.errors import UsageError
 

@@ -11,12 +11,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from campaignd import daemon
+from campaignd.cli.entry import campaignd
 from campaignd.config import Daemon, Http
 
 UNIT = Path(__file__).parents[3] / "systemd" / "campaignd@.service"
 INSTALLED = "/opt/campaignd/bin/campaignd"
+SANDBOX_START = "# Sandbox:"
 HIGHEST_EXPOSURE = 2.0  # of 10, as `systemd-analyze security` counts
 
 
@@ -57,6 +60,36 @@ def verify(tool: str, folder: Path, unit: str) -> subprocess.CompletedProcess[st
         text=True,
         timeout=60,
     )
+
+
+def verify_unit(unit: Path, folder: Path) -> None:
+    """systemd accepts every line of a unit that has no instances."""
+    tool = shutil.which("systemd-analyze")
+    assert tool is not None, "systemd-analyze is missing: apt-get install systemd"
+    command = Path(sys.executable).with_name("campaignd")
+    copy = folder / unit.name
+    copy.write_text(unit.read_text().replace(INSTALLED, str(command)))
+    answer = subprocess.run(
+        [tool, "verify", "--man=no", str(copy)], capture_output=True, text=True, timeout=60
+    )
+    assert (answer.returncode, answer.stdout + answer.stderr) == (0, "")
+
+
+def same_sandbox(unit: Path) -> None:
+    """A unit is as tight as the daemon's."""
+    ours, theirs = (one.read_text().partition(SANDBOX_START)[2] for one in (unit, UNIT))
+    assert ours
+    assert ours == theirs
+
+
+def started_http(unit: Path) -> tuple[str, int] | None:
+    """Where the command of a unit, which there is, serves its metrics."""
+    [command] = entries(unit.read_text())["ExecStart"]
+    program, *words = shlex.split(command)
+    assert program == INSTALLED
+    answer = CliRunner().invoke(campaignd, [*words, "--help"])
+    assert answer.exit_code == 0, answer.output
+    return Http(listen=words[words.index("--listen-http") + 1]).address
 
 
 def exposure(tool: str, unit: Path) -> float:
