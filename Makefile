@@ -16,7 +16,7 @@ help:
 	@echo "make chaos         ten minutes of faults against three daemons on real servers"
 	@echo "make fuzz          hostile relays, values, templates and files; three minutes"
 	@echo "make bench         throughput beside smtp-source and aiosmtplib; under three minutes"
-	@echo "make bench-full    every scenario, tables and charts; 25 minutes, goes on where it was"
+	@echo "make bench-full    every scenario, tables and charts; 35 minutes, goes on where it was"
 	@echo "make bench-memory  memory over a million recipients; some minutes"
 	@echo "make bench-smoke   that the benchmarks work"
 	@echo "make format        put the code in order"

@@ -19,7 +19,7 @@ from benchmarks.scenarios.all import SCENARIOS
 FOLDER: Final = report.FOLDER / "full"
 
 STEP_TIMEOUT: Final = 3_600.0
-"""Seconds for one scenario; the longest takes six minutes."""
+"""Seconds for one scenario; the longest takes ten minutes."""
 
 _log: Final = logging.getLogger("benchmarks")
 
@@ -36,7 +36,7 @@ STEPS: Final = (
     Step("memory", {"count": 300_000}),
     *(Step(scenario.name, scenario.full) for scenario in SCENARIOS),
 )
-"""About 25 minutes on two cores."""
+"""About 35 minutes on two cores."""
 
 
 @click.command()

@@ -33,12 +33,20 @@ class Machine(msgspec.Struct, frozen=True):
     programs: dict[str, str]
     commit: str
     """With `+` when files differ from it; `unknown` outside a git checkout."""
+    huge_pages_mib: float = 0.0
+    """What is set aside for whoever asks for it, as MariaDB here does."""
+
+    @property
+    def memory(self) -> str:
+        """For people."""
+        huge = f", {self.huge_pages_mib:,.0f} MiB of it huge pages" if self.huge_pages_mib else ""
+        return f"{self.memory_gib:g} GiB{huge}"
 
     @property
     def summary(self) -> str:
         """One line for people."""
         return (
-            f"{self.processor}, {self.cores} cores, {self.memory_gib:g} GiB; {self.system},"
+            f"{self.processor}, {self.cores} cores, {self.memory}; {self.system},"
             f" Linux {self.kernel}; Python {self.python}; commit {self.commit}"
         )
 
@@ -60,6 +68,7 @@ def describe() -> Machine:
             "postfix": _version("postconf", "-hd", "mail_version"),
         },
         commit=_commit(),
+        huge_pages_mib=huge_pages_mib(Path("/proc/meminfo").read_text()),
     )
 
 
@@ -67,6 +76,12 @@ def processor(cpuinfo: str) -> str:
     """Its name in /proc/cpuinfo, which some machines keep to themselves."""
     name = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     return name[1] if name else platform.machine()
+
+
+def huge_pages_mib(meminfo: str) -> float:
+    """Those of the default size in /proc/meminfo, used or not."""
+    told = dict(re.findall(r"^(HugePages_Total|Hugepagesize): +(\d+)", meminfo, re.MULTILINE))
+    return int(told.get("HugePages_Total", 0)) * int(told.get("Hugepagesize", 0)) / 1024
 
 
 def _system() -> str:

@@ -16,7 +16,7 @@ from benchmarks import machine, material, meter, options, report
 from benchmarks.machine import Machine
 from benchmarks.receiver import Receiver
 from benchmarks.service import Service
-from campaignd.sandbox.box import Sandbox
+from benchmarks.workshop import sandbox
 
 SMOKE_COUNT: Final = 2_000
 SMOKE_SESSIONS: Final = 20
@@ -72,7 +72,7 @@ def memory(count: int, size: int, sessions: int, json_file: Path | None, smoke: 
     """The daemon's memory over a campaign of a million, and R1 all along."""
     if smoke:
         count, sessions = SMOKE_COUNT, SMOKE_SESSIONS
-    with Sandbox() as box:
+    with sandbox() as box:
         message = material.make(box.folder, size)
         recipients = box.folder / "recipients.csv"
         material.write_recipients(recipients, count)

@@ -79,7 +79,7 @@ def provenance(results: Sequence[Result]) -> str:
     commits = " and ".join(sorted({result.machine.commit for result in results}))
     here, first = results[0].machine, min(result.at for result in results)
     return (
-        f"{here.processor}, {here.cores} cores, {here.memory_gib:g} GiB; {here.system}, Linux"
+        f"{here.processor}, {here.cores} cores, {here.memory}; {here.system}, Linux"
         f" {here.kernel}, Python {here.python}; commit {commits}, {first:%Y-%m-%d}."
     )
 

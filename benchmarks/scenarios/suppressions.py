@@ -208,6 +208,6 @@ SCENARIO: Final = Scenario(
         "sessions": 20,
         "imported": 2_000,
     },
-    full={"repetitions": 2, "imported": 300_000},
+    full={"repetitions": 4, "imported": 300_000},
     servers={"buffer_pool_mib": BUFFER_POOL_MIB},
 )

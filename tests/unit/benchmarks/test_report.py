@@ -70,6 +70,12 @@ def test_processor() -> None:
     assert machine.processor("Features: fp asimd\n")
 
 
+def test_huge_pages() -> None:
+    text = "MemTotal: 24 kB\nHugePages_Total:    1400\nHugePages_Free:  3\nHugepagesize:  2048 kB\n"
+    assert machine.huge_pages_mib(text) == 2_800
+    assert machine.huge_pages_mib("MemTotal: 24 kB\n") == 0
+
+
 def test_this_machine() -> None:
     here = machine.describe()
     assert here.cores >= 1
