@@ -81,7 +81,7 @@ EXPECTED: dict[str, Expected] = {
     "german-html-only": Bounced("5.2.2", False, "mailbox_full", source="mail"),
     "status-in-base64": Bounced("5.1.1", True),
     "internationalized": Bounced("5.1.1", True),
-    "several-recipients": Bounced("5.2.1", True),
+    "several-recipients": Bounced("5.2.1", False, "unavailable"),
     "status-without-action": Bounced("5.1.1", True),
     "wrapped-by-a-list": Bounced("5.1.1", True),
     "sent-to-from": Bounced("5.1.1", True, to=COMPLAINTS),

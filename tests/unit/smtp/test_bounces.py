@@ -8,6 +8,7 @@ stands.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -45,6 +46,14 @@ def _read() -> Iterator[Line]:
 
 LINES: Final = list(_read())
 
+NOT_THERE: Final = re.compile(
+    r"unknown|inconnu|invalid|illegal|discontinued|no such|no longer|bad destination"
+    r"|not (?:exist|found|our|deliverable|a valid|accept mail)|n't (?:have|able to find)"
+    r"|mailbox unavailable|recipient address rejected: access denied",
+    re.IGNORECASE,
+)
+"""Apart from the table: how people say that an address does not exist."""
+
 enhanced_codes = st.one_of(
     st.just(""),
     st.from_regex(r"[245]\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})", fullmatch=True),
@@ -59,6 +68,27 @@ texts = st.one_of(st.text(max_size=600), st.lists(words, max_size=5).map(" ".joi
 @pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line.code} {line.text[:40]}")
 def test_replies_of_real_life(line: Line) -> None:
     assert classify(line.code, line.enhanced, line.text) is line.expected
+
+
+def test_no_other_reply_would_make_an_address_bad_without_its_enhanced_code() -> None:
+    """Many servers give none."""
+    for line in LINES:
+        if line.code >= 500 and line.expected is not Bounce.ADDRESS_BAD:
+            text = line.text.removeprefix(line.enhanced)
+            assert classify(line.code, "", text) is not Bounce.ADDRESS_BAD, line
+
+
+def test_an_address_is_bad_only_where_the_reply_says_so() -> None:
+    for line in LINES:
+        if line.expected is Bounce.ADDRESS_BAD:
+            assert NOT_THERE.search(line.text), line
+
+
+def test_the_codes_that_make_an_address_bad_by_themselves() -> None:
+    details = {key for row in TABLE for key in row.keys if "." in key}
+    assert {d for d in details if classify(550, f"5.{d}", "") is Bounce.ADDRESS_BAD} == {
+        *("1.1", "1.2", "1.3", "1.6", "1.10", "1.351", "4.310", "7.17", "7.18")
+    }
 
 
 def test_the_corpus_is_what_a_session_would_read() -> None:
@@ -103,6 +133,7 @@ def test_every_row_has_its_provenance() -> None:
         # of a DSN that tells no reply
         (0, "5.1.1", "", Bounce.ADDRESS_BAD),
         (0, "4.4.7", "", Bounce.UNREACHABLE),
+        (0, "5.2.1", "", Bounce.UNAVAILABLE),
         (0, "", "", Bounce.UNCLASSIFIED),
         # where the basic code and the enhanced one contradict each other
         (450, "5.1.1", "", Bounce.UNAVAILABLE),
