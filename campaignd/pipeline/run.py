@@ -95,7 +95,7 @@ class ShardRun:
         self._holder = Holder(taken, resolve_at=taken_at + stages.ttl)
         self._changed = asyncio.Event()
         self._pause = OUTAGE_PAUSE[0]
-        self._issuer = Issuer(self, stages)
+        self._issuer = Issuer(stages)
 
     def __repr__(self) -> str:
         holder = self._holder
@@ -113,7 +113,7 @@ class ShardRun:
     async def run(self) -> None:
         """Works on the shard until it is released or fenced."""
         async with asyncio.TaskGroup() as tasks:
-            looking = tasks.create_task(self._issuer.look_again())
+            looking = tasks.create_task(self._issuer.look_again(self))
             await self._work()
             looking.cancel()
 
@@ -239,7 +239,7 @@ class ShardRun:
         if claimed:
             self._holder.issued(len(claimed))
             metrics.claimed.inc(len(claimed))
-            await self._issuer.issue(claimed)
+            await self._issuer.issue(self, claimed)
 
     async def _claim(self, step: Retries | Resume | Window, granted: int) -> list[Attempt]:
         """Makes it durable that these attempts may happen (R2, R6). Empty when fenced."""

@@ -6,7 +6,9 @@ What it does under faults is the subject of `tests/simulation`.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -191,6 +193,21 @@ def test_a_shard_from_its_first_claim_to_its_end(api: Api) -> None:
     assert bench.shard.counts[Outcome.ACCEPTED] == 2
     assert bench.shard.counts[Outcome.REJECTED] == 1, "the row that cannot be composed"
     assert bench.turns.used == 0
+
+
+def test_a_run_that_ended_is_freed_without_the_collector(api: Api) -> None:
+    async def work(bench: Bench) -> None:
+        await bench.until(lambda: len(bench.queue) == 2)
+        bench.accept(bench.take_jobs())
+
+    bench = working(api, 3, work)
+    ended = weakref.ref(bench.run)
+    gc.disable()
+    try:
+        del bench
+        assert ended() is None
+    finally:
+        gc.enable()
 
 
 def test_suppressed_recipients_are_not_composed(api: Api) -> None:
