@@ -48,6 +48,7 @@ COMMANDS: Final = {
     "pause": Entry("control", "Stops sending within a second; can be resumed."),
     "resume": Entry("control", "Goes on with a paused campaign."),
     "cancel": Entry("control", "Ends a campaign for good."),
+    "purge": Entry("purge", "Deletes campaigns that ended long ago."),
     "dns": Entry("dns", "Prints the DNS records that a domain needs, and looks for them."),
     "sink": Entry("sink", "Runs an SMTP server that takes mail and delivers none."),
 }

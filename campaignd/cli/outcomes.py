@@ -20,7 +20,7 @@ from campaignd.errors import RowError, UsageError
 from campaignd.model import Outcome
 from campaignd.smtp.bounces import Bounce, classify
 from campaignd.spreadsheet import cell
-from campaignd.store import campaigns
+from campaignd.store import campaigns, purge
 from campaignd.store import outcomes as ledger
 from campaignd.store.db import Database
 from campaignd.store.outcomes import Line
@@ -147,7 +147,9 @@ async def _print(
     form: str,
 ) -> None:
     async with store(config, connections=1) as db:
-        await campaigns.get(db, campaign)
+        found = await campaigns.get(db, campaign)
+        if found.reason == purge.REASON:
+            click.echo(f"warning: campaign {campaign} is {found.reason}", err=True)
         parts = ledger.attempts(db, campaign, outcome)
         if address is not None:
             parts = _only(db, campaign, outcome, address)
