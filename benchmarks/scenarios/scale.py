@@ -76,5 +76,4 @@ SCENARIO: Final = Scenario(
         options.sessions,
     ],
     smoke={"count": 200, "large": 1_000, "sessions": 20},
-    full={"large": 5_000_000},
 )
