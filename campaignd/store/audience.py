@@ -8,7 +8,6 @@ n // SHARD_SIZE.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
@@ -20,6 +19,7 @@ import pymysql.err
 from campaignd.errors import StoreOutage, UsageError
 from campaignd.model import SHARD_SIZE, CampaignState
 from campaignd.store.db import Database, Transaction
+from campaignd.store.patience import patiently
 from campaignd.store.sql import audience as sql
 from campaignd.store.sql.literal import escape
 
@@ -33,8 +33,7 @@ COMMIT_SECONDS: Final = 120.0
 """A batch takes 30 ms; a server that is checkpointing hard may take seconds."""
 
 _TRIES: Final = 3
-_PAUSE: Final = 0.2
-"""Seconds before the second try of a batch that met a deadlock; doubled each time."""
+"""Of a batch that met a deadlock."""
 
 _LOOKUP: Final = 2_000
 """Keys looked up in one statement: the range optimizers of both servers stay within their
@@ -91,20 +90,17 @@ class Loader:
         changed by someone else meanwhile, StoreOutage if MySQL is away.
         """
         settled = False
-        for attempt in range(1, _TRIES + 1):
-            try:
-                async with self._db.transaction(timeout=COMMIT_SECONDS) as tx:
-                    progress, known = await self._add(tx, batch, now)
-                    if not settled:
-                        settle(known)
-                        settled = True
-            except StoreOutage as outage:
-                if outage.ambiguous or attempt == _TRIES:
-                    raise
-                await asyncio.sleep(_PAUSE * 2**attempt)
-            else:
-                self.progress = progress
-                return
+
+        async def attempt() -> Progress:
+            nonlocal settled
+            async with self._db.transaction(timeout=COMMIT_SECONDS) as tx:
+                progress, known = await self._add(tx, batch, now)
+                if not settled:
+                    settle(known)
+                    settled = True
+            return progress
+
+        self.progress = await patiently(attempt, tries=_TRIES, repeatable=False)
 
     async def _add(
         self, tx: Transaction, batch: Batch, now: float

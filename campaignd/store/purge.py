@@ -20,12 +20,11 @@ nothing that was deleted.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
-from campaignd.errors import StoreOutage
 from campaignd.store.db import Database, Transaction
+from campaignd.store.patience import patiently
 from campaignd.store.sql import clock
 from campaignd.store.sql import purge as sql
 
@@ -44,9 +43,6 @@ BATCH_SECONDS: Final = 120.0
 """A server that is checkpointing hard may take seconds for a batch."""
 
 _CAMPAIGNS_PAGE: Final = 500
-_TRIES: Final = 4
-_PAUSE: Final = 0.2
-"""Seconds before the second try of a batch; doubled each time."""
 
 
 class Due(NamedTuple):
@@ -177,12 +173,9 @@ async def _patiently(
     **kwargs: P.kwargs,
 ) -> T:
     """A transaction, which is repeated after a deadlock and when MySQL is away for a moment."""
-    for attempt in range(1, _TRIES + 1):
-        try:
-            async with db.transaction(timeout=BATCH_SECONDS) as tx:
-                return await work(tx, *args, **kwargs)
-        except StoreOutage:
-            if attempt == _TRIES:
-                raise
-            await asyncio.sleep(_PAUSE * 2**attempt)
-    raise AssertionError
+
+    async def attempt() -> T:
+        async with db.transaction(timeout=BATCH_SECONDS) as tx:
+            return await work(tx, *args, **kwargs)
+
+    return await patiently(attempt)

@@ -9,7 +9,6 @@ Never looks at an address's syntax: that is `audience.address` for what people h
 
 from __future__ import annotations
 
-import asyncio
 import enum
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -17,9 +16,9 @@ from typing import Any, Final, NamedTuple
 
 import pymysql.err
 
-from campaignd.errors import StoreOutage
 from campaignd.model import SuppressionReason
 from campaignd.store.db import Database, Transaction
+from campaignd.store.patience import patiently
 from campaignd.store.sql import suppressions as sql
 from campaignd.store.sql.literal import escape
 
@@ -33,10 +32,6 @@ BATCH_SECONDS: Final = 120.0
 """A batch of an import takes 50 ms; a server that is checkpointing hard may take seconds."""
 
 PAGE_ROWS: Final = 2_000
-
-_TRIES: Final = 4
-_PAUSE: Final = 0.2
-"""Seconds before the second try of a batch; doubled each time."""
 
 
 class Kind(enum.IntEnum):
@@ -175,15 +170,12 @@ class Adder:
         rows = sorted({_row(self._account, entry) for entry in entries})
         if not rows:
             return 0
-        for attempt in range(1, _TRIES + 1):
-            try:
-                async with self._db.statement(timeout=BATCH_SECONDS) as tx:
-                    return await self._add(tx, rows, entries)
-            except StoreOutage:
-                if attempt == _TRIES:
-                    raise
-                await asyncio.sleep(_PAUSE * 2**attempt)
-        raise AssertionError
+
+        async def attempt() -> int:
+            async with self._db.statement(timeout=BATCH_SECONDS) as tx:
+                return await self._add(tx, rows, entries)
+
+        return await patiently(attempt)
 
     async def _add(
         self, tx: Transaction, rows: Sequence[str], entries: Sequence[Suppression]

@@ -11,7 +11,7 @@ import pytest
 
 from campaignd.errors import StoreOutage
 from campaignd.model import CampaignState, Outcome
-from campaignd.store import bounces, campaigns, outcomes, purge, suppressions
+from campaignd.store import bounces, campaigns, outcomes, patience, purge, suppressions
 from campaignd.store.bounces import Failure, RunLimits
 from campaignd.store.db import Database, Transaction
 from campaignd.store.feedback import Event, Feedback, Taken, take
@@ -35,7 +35,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(purge, "BATCH_RECIPIENTS", 2)
     monkeypatch.setattr(purge, "FAILURES_PAGE", 2)
     monkeypatch.setattr(purge, "_CAMPAIGNS_PAGE", 2)
-    monkeypatch.setattr(purge, "_PAUSE", 0.0)
+    monkeypatch.setattr(patience, "PAUSE", 0.0)
 
 
 async def ended(

@@ -13,7 +13,7 @@ import pytest
 from campaignd.audience.source import FileSource
 from campaignd.errors import StoreOutage, UsageError
 from campaignd.model import SuppressionReason
-from campaignd.store import suppressions
+from campaignd.store import patience, suppressions
 from campaignd.store.db import Database
 from campaignd.store.suppressions import Suppression
 from campaignd.suppress import load as loading
@@ -109,7 +109,7 @@ def test_an_export_imports_as_it_was(with_store: Run) -> None:
 def test_an_outage_in_between_costs_nothing(
     with_store: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suppressions, "_PAUSE", 0.01)
+    monkeypatch.setattr(patience, "PAUSE", 0.01)
     failures = [StoreOutage("away"), StoreOutage("away", ambiguous=True)]
 
     async def work(db: Database) -> None:
@@ -131,7 +131,7 @@ def test_an_outage_in_between_costs_nothing(
 
 
 def test_a_store_that_stays_away_ends_it(with_store: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suppressions, "_PAUSE", 0.01)
+    monkeypatch.setattr(patience, "PAUSE", 0.01)
 
     async def work(db: Database) -> None:
         @asynccontextmanager

@@ -14,7 +14,7 @@ import pytest
 
 from campaignd.errors import StoreOutage, UsageError
 from campaignd.model import SHARD_SIZE
-from campaignd.store import ahead, audience
+from campaignd.store import ahead, patience
 from campaignd.store.ahead import TextBatch, insert_statements
 from campaignd.store.audience import Loader, Progress, Recipient
 from campaignd.store.db import Database
@@ -115,7 +115,7 @@ def store(server: Server, batches: Sequence[Sequence[int]]) -> tuple[Progress, l
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audience, "_PAUSE", 0.0)
+    monkeypatch.setattr(patience, "PAUSE", 0.0)
 
 
 def numbers_are_dense(server: Server) -> bool:

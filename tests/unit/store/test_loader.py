@@ -11,7 +11,7 @@ import pymysql.err
 import pytest
 
 from campaignd.errors import StoreOutage
-from campaignd.store import audience
+from campaignd.store import patience
 from campaignd.store.audience import Batch, Loader, Progress, Recipient
 from campaignd.store.db import Database
 
@@ -67,7 +67,7 @@ def add(database: FakeDatabase, times: int = 1) -> tuple[Progress, list[list[Rec
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audience, "_PAUSE", 0.0)
+    monkeypatch.setattr(patience, "PAUSE", 0.0)
 
 
 def test_a_batch() -> None:
